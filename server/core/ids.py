@@ -1,0 +1,15 @@
+"""Random names for things: requests, completions, worker generations."""
+
+from __future__ import annotations
+
+import secrets
+
+
+def new_id(prefix: str) -> str:
+    """`prefix` and 96 random bits, as in `chatcmpl-5f3c…`."""
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+def new_secret() -> str:
+    """256 random bits, safe in a header."""
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,44 @@
+"""Every promised constant, with its unit. Docs print them, tests assert them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEARTBEAT_S: Final = 2.0
+"""A worker tells the controller how busy it is."""
+SUSPECT_S: Final = 5.0
+"""Silent for so long, a worker gets no new requests."""
+EVICT_S: Final = 15.0
+"""Silent for so long, a worker must register anew."""
+
+RESTART_MIN_S: Final = 0.5
+RESTART_MAX_S: Final = 30.0
+CRASHES_TO_QUARANTINE: Final = 5
+CRASH_WINDOW_S: Final = 60.0
+
+CONNECT_S: Final = 2.0
+FIRST_TOKEN_S: Final = 60.0
+BETWEEN_TOKENS_S: Final = 30.0
+WHOLE_REQUEST_S: Final = 600.0
+DRAIN_S: Final = 20.0
+WRITE_STALL_S: Final = 30.0
+SSE_PING_S: Final = 15.0
+
+QUEUE_PER_WORKER: Final = 32
+"""Requests that wait for a slot; one more is answered with 429 and Retry-After."""
+TRIES_PER_REQUEST: Final = 2
+"""How many workers are sent one request while nothing has reached its client."""
+RETRY_AFTER_S: Final = 1.0
+
+HEADERS_S: Final = 5.0
+MAX_HEADER_BYTES: Final = 32 * 1024
+BODY_IDLE_S: Final = 10.0
+MAX_JSON_BYTES: Final = 2 * 1024 * 1024
+MAX_CHAT_BYTES: Final = 20 * 1024 * 1024
+"""Chat bodies may carry images."""
+MAX_JSON_DEPTH: Final = 64
+
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""A whole answer that is held before it is passed on."""
+MAX_EVENT_BYTES: Final = 1024 * 1024
+"""One server-sent event; a longer one is an upstream gone wrong."""

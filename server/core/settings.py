@@ -1,0 +1,172 @@
+"""What can be set, with its defaults: `configs/fleet.yaml` and `configs/providers/*.yaml`.
+
+Every field of `FleetSettings` can be overridden by `SHORTLINE_<SECTION>__<FIELD>`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from server.core.dispatch import Method
+from server.core.limits import DRAIN_S, QUEUE_PER_WORKER
+from server.core.secrets import Secret
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+MIN_SECRET_CHARS = 32
+
+
+def is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ServerSettings(Section):
+    host: str = "127.0.0.1"
+    port: Port
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides loopback and `host` that a client may ask for in its `Host` header."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages of other hosts that may call this port from a browser, as `https://example.org`."""
+
+
+class ControllerSettings(ServerSettings):
+    port: Port = 20001
+    dispatch: Method = "shortest_queue"
+    secret: Secret | None = None
+    """Shared by every machine of one fleet; made anew at each start when not set."""
+    fastchat_workers: tuple[str, ...] = ()
+    """`host:port` of FastChat workers that may join without the secret."""
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, secret: Secret | None) -> Secret | None:
+        if secret is not None and len(secret.get_secret_value()) < MIN_SECRET_CHARS:
+            raise ValueError(f"a secret has at least {MIN_SECRET_CHARS} characters")
+        return secret
+
+
+class GatewaySettings(ServerSettings):
+    port: Port = 20000
+    api_keys: tuple[Secret, ...] = ()
+    """When there is one, every request needs one of them as `Authorization: Bearer …`."""
+
+    @model_validator(mode="after")
+    def _keys_beyond_loopback(self) -> Self:
+        if not is_loopback(self.host) and not self.api_keys:
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines, so api_keys must be set "
+                "(SHORTLINE_OPENAI_API__API_KEYS='[\"…\"]')"
+            )
+        return self
+
+
+class ModelSettings(Section):
+    """One local model; each of its replicas is a process of its own."""
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s/\\]+(/[^\s/\\]+)*$")
+    path: str = Field(min_length=1)
+    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name."""
+    engine: str = "transformers"
+    """A file of `server/worker/engines/`."""
+    enabled: bool = True
+    replicas: int = Field(default=1, ge=1, le=64)
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `mps`."""
+    gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """GPU numbers this model may see; empty: all of them."""
+    memory_per_gpu: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(GiB|MiB|GB|MB)$")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """CPU threads for one step; none: torch decides."""
+    slots: int = Field(default=4, ge=1, le=1024)
+    """Requests worked on at the same time."""
+    queue: int = Field(default=QUEUE_PER_WORKER, ge=0, le=4096)
+    """Requests that wait for a slot; one more gets 429."""
+    speed: float = Field(default=1.0, gt=0)
+    """Throughput relative to the other workers of the same model."""
+    context_length: int | None = Field(default=None, ge=16)
+    """Tokens of prompt and answer; none: what the model says."""
+    conversation_template: str | None = None
+    """A FastChat template, for models without a chat template of their own."""
+    trust_remote_code: bool = False
+    options: dict[str, str | int | float | bool] = {}
+    """What only one engine understands; its file says what."""
+
+
+class ProviderModel(Section):
+    name: str
+    """As our clients say it."""
+    upstream: str | None = None
+    """As the provider says it; none: the same."""
+
+
+class ProviderSettings(Section):
+    """One online provider. It is switched on by its variables being in the environment."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    engine: str = "openai"
+    """`openai`: bytes are passed on; else a file of `server/worker/engines/`."""
+    base_url: str | None = None
+    base_url_env: str | None = None
+    """Variable that holds the base URL; used before `base_url`."""
+    api_key_env: str | None = None
+    """Variable that holds the key; the key itself never stands in a file."""
+    enabled: bool = True
+    """False keeps it off even with its variables set."""
+    models: tuple[ProviderModel, ...] = ()
+    """Empty: ask the provider at start."""
+    abilities: tuple[Literal["chat", "completions", "embeddings"], ...] = ("chat",)
+    slots: int = Field(default=64, ge=1, le=4096)
+    """Requests sent to it at the same time."""
+    speed: float = Field(default=1.0, gt=0)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names(cls, models: object) -> object:
+        if isinstance(models, list | tuple):
+            return [{"name": m} if isinstance(m, str) else m for m in models]
+        return models
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("an address starts with http:// or https://")
+        return url.rstrip("/") if url else url
+
+    @model_validator(mode="after")
+    def _has_address(self) -> Self:
+        if self.base_url is None and self.base_url_env is None:
+            raise ValueError("base_url or base_url_env is missing")
+        return self
+
+
+class LauncherSettings(Section):
+    log_level: LogLevel = "info"
+    start_deadline_s: float = Field(default=600.0, gt=0)
+    """A model that has not loaded by then has failed."""
+    drain_s: float = Field(default=DRAIN_S, gt=0)
+
+
+class FleetSettings(Section):
+    """The whole of `configs/fleet.yaml`."""
+
+    launcher: LauncherSettings = LauncherSettings()
+    controller: ControllerSettings = ControllerSettings()
+    openai_api: GatewaySettings = GatewaySettings()
+    models: tuple[ModelSettings, ...] = ()
+
+    @field_validator("models")
+    @classmethod
+    def _different_names(cls, models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        names = [model.name for model in models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named more than once: {', '.join(twice)}")
+        return models

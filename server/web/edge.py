@@ -1,0 +1,195 @@
+"""What every request meets first, in every process: an id, the guards, the error envelope."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from server.core.errors import Forbidden, Internal, RequestError, Unauthorized, Unavailable
+from server.core.ids import new_id
+from server.core.secrets import same_secret
+from server.core.settings import ServerSettings, is_loopback
+from server.web.asgi import (
+    ASGIApp,
+    ClientLeft,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    send_json,
+    send_problem,
+)
+from server.web.drain import Drain
+
+log = logging.getLogger(__name__)
+
+Check = Callable[[Scope], None]
+"""Raises a `RequestError` for a request that may not come in."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class Edge:
+    """The outermost ASGI layer.
+
+    Gives every request an id (the client's own `x-request-id` if it is well formed), refuses what
+    a check refuses, counts it for the drain, and turns a `RequestError` into JSON. `/livez` and
+    `/readyz` are answered here, before any check.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        drain: Drain,
+        checks: Iterable[Check] = (),
+        *,
+        ready: Callable[[], str | None] = lambda: None,
+        uncounted: frozenset[str] = frozenset(),
+    ) -> None:
+        """`ready` says what is missing, None for nothing; `uncounted` paths may stay open."""
+        self.app = app
+        self.drain = drain
+        self.checks = tuple(checks)
+        self.ready = ready
+        self.uncounted = uncounted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["path"] in ("/livez", "/readyz"):
+            await self._health(scope, send)
+        elif scope["path"] in self.uncounted:
+            await self._serve(scope, receive, send)
+        else:
+            with self.drain.counted():
+                await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, request_id)
+        try:
+            self._admit(scope)
+            await self.app(scope, receive, answer.send)
+        except ClientLeft:
+            log.info("client left", extra={"request_id": request_id, "path": scope["path"]})
+        except RequestError as error:
+            if answer.started:
+                raise
+            await send_problem(answer.send, error, request_id)
+        except Exception:
+            if answer.started:
+                raise
+            log.exception("request failed", extra={"request_id": request_id})
+            problem = Internal(f"Something went wrong here; the log knows it as {request_id}.")
+            await send_problem(answer.send, problem, request_id)
+
+    def _admit(self, scope: Scope) -> None:
+        if self.drain.begun.is_set():
+            raise Unavailable("This server is shutting down.", retry_after_s=1)
+        for check in self.checks:
+            check(scope)
+
+    async def _health(self, scope: Scope, send: Send) -> None:
+        missing = "shutting down" if self.drain.begun.is_set() else self.ready()
+        if scope["path"] == "/livez" or missing is None:
+            await send_json(send, {"status": "ok"})
+        else:
+            await send_json(send, {"status": "degraded", "missing": missing}, 503)
+
+
+class _Answer:
+    """Puts the request's id on the head, and knows whether the head has been sent."""
+
+    __slots__ = ("_request_id", "_send", "started")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = (b"x-request-id", request_id.encode())
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if not self.started and message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message.get("headers", ()), self._request_id]
+        await self._send(message)
+
+
+def known_host(settings: ServerSettings) -> Check:
+    """Refuses a `Host` that is not ours, so that a web page cannot reach us by DNS rebinding."""
+    names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.allowed_hosts}
+    anything = "*" in names
+
+    def check(scope: Scope) -> None:
+        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+        if not anything and _without_port(host) not in names:
+            raise Forbidden("This host name is not served here (allowed_hosts).", code="bad_host")
+
+    return check
+
+
+def known_origin(settings: ServerSettings) -> Check:
+    """Refuses requests that a web page of another site makes."""
+    allowed = frozenset(settings.allowed_origins)
+
+    def check(scope: Scope) -> None:
+        raw = header(scope, b"origin")
+        if raw is None:
+            return
+        origin = raw.decode("latin-1")
+        if origin not in allowed and not is_loopback(urlsplit(origin).hostname or ""):
+            raise Forbidden("This web page may not call here (allowed_origins).", code="bad_origin")
+
+    return check
+
+
+def bearer_key(keys: Iterable[SecretStr], *, exempt: frozenset[str] = frozenset()) -> Check:
+    """Demands one of `keys`; without keys the port is open."""
+    known = tuple(keys)
+
+    def check(scope: Scope) -> None:
+        if not known or scope["path"] in exempt:
+            return
+        offered = (header(scope, b"authorization") or b"").decode("latin-1")
+        key = offered[7:] if offered[:7].lower() == "bearer " else ""
+        if not any(same_secret(key, candidate) for candidate in known):
+            raise Unauthorized("Incorrect API key, or none: send 'Authorization: Bearer KEY'.")
+
+    return check
+
+
+def internal_secret(secret: SecretStr, *, header_name: str) -> Check:
+    """Demands the fleet's own secret: only our processes may call here."""
+    name = header_name.encode()
+
+    def check(scope: Scope) -> None:
+        offered = (header(scope, name) or b"").decode("latin-1")
+        if not same_secret(offered, secret):
+            raise Unauthorized("This port is for the fleet's own processes.", code="bad_secret")
+
+    return check
+
+
+def request_id_of(scope: Scope) -> str:
+    state: dict[str, Any] = scope["state"]
+    request_id: str = state["request_id"]
+    return request_id
+
+
+def _request_id(scope: Scope) -> str:
+    offered = header(scope, b"x-request-id")
+    if offered is not None and _REQUEST_ID.fullmatch(offered):
+        return offered.decode()
+    return new_id("req")
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

@@ -1,0 +1,169 @@
+"""The life of a child process: settings in, a report out, serve, drain, end.
+
+    python -m server.controller  <  one line of settings, then an open pipe
+
+Standard output carries reports and nothing else; whatever libraries print goes to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import IO, NoReturn, TypeVar
+
+import uvicorn
+import uvloop
+
+from server.core.errors import ShortlineError, StartError
+from server.core.limits import DRAIN_S
+from server.core.log import configure_logging
+from server.web.asgi import ASGIApp
+from server.web.drain import Drain
+from server.web.guard import GuardedProtocol
+from server.wire.process import Report, RoleSettings
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=RoleSettings)
+Say = Callable[[Report], None]
+Build = Callable[[S, Drain, Say, str], ASGIApp]
+"""From settings, drain, the way to report progress, and the address others will reach it by."""
+
+KEEP_ALIVE_S = 75
+"""Longer than any of our clients keeps an idle connection, so that it is they who close it."""
+_FAREWELL_S = 3
+_PR_SET_PDEATHSIG = 1
+
+
+def run(kind: type[S], build: Build[S]) -> NoReturn:
+    """Be one child of the launcher until told to stop. Never returns."""
+    reports = _claim_stdout()
+
+    def say(report: Report) -> None:
+        reports.write(report.model_dump_json() + "\n")
+        reports.flush()
+
+    settings = kind.model_validate_json(sys.stdin.readline())
+    _die_with_parent()
+    configure_logging(settings.name, settings.log_level)
+    try:
+        uvloop.run(serve(settings, build, say))
+    except ShortlineError as error:
+        log.exception("could not start")
+        say(Report(state="failed", detail=str(error)))
+        sys.exit(1)
+    except Exception as error:  # whatever a model's own code raises must reach the launcher
+        log.exception("could not start")
+        say(Report(state="failed", detail=f"{type(error).__name__}: {error}"))
+        sys.exit(1)
+    sys.exit(0)
+
+
+async def serve(settings: S, build: Build[S], say: Say) -> None:
+    """Bind, build, serve until a signal, drain. Raises `StartError`."""
+    listener = bind(settings.host, settings.port)
+    address = address_of(listener)
+    drain = Drain()
+    app = build(settings, drain, say, address)
+    server = DrainingServer(
+        uvicorn.Config(
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_FAREWELL_S,
+        ),
+        drain,
+        on_started=lambda: say(Report(state="ready", address=address)),
+    )
+    await server.serve(sockets=[listener])
+    if not server.started:
+        raise StartError(f"{settings.name} did not start; its log says why")
+
+
+class DrainingServer(uvicorn.Server):
+    """Drains on the first signal, ends at once on the second, and exits with code 0."""
+
+    def __init__(
+        self, config: uvicorn.Config, drain: Drain, on_started: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._on_started = on_started
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is None or self._drain.begun.is_set():
+            self.should_exit = self.force_exit = True
+        else:
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._finish())
+
+    async def _finish(self) -> None:
+        await self._drain.finish(DRAIN_S)
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet. Raises `StartError` for a port in use."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """`http://host:port` that a bound socket is reached by from this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _claim_stdout() -> IO[str]:
+    """Keep the report pipe for ourselves; everybody else's `print` goes to standard error."""
+    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return reports
+
+
+def _die_with_parent() -> None:
+    """End with the launcher, even when it is killed: the kernel sees to it on Linux, and the end
+    of standard input everywhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while sys.stdin.read(4096):
+            pass
+        os._exit(3)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,160 @@
+"""Passing an upstream's answer on: byte for byte, never a false end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from server.core.errors import (
+    BadAnswer,
+    RequestError,
+    TransportError,
+    UpstreamFailed,
+    WorkerLost,
+)
+from server.core.limits import BETWEEN_TOKENS_S, FIRST_TOKEN_S, MAX_ANSWER_BYTES, WRITE_STALL_S
+from server.core.sse import EventSplitter, data_event
+from server.web.asgi import Header, Send, send_whole
+from server.web.patience import Patience
+
+_PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-after")
+_PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
+_NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
+_END_MARK = re.compile(rb'data: ?\[DONE\]|"finish_reason"\s*:\s*"')
+_MARK_BYTES = 64
+_FAREWELL_S = 2.0
+
+
+class Upstream(Protocol):
+    """What is passed on: `server.clients.http.Answer`, or anything that behaves like it."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+    async def chunk(self) -> bytes: ...
+
+
+def is_stream(upstream: Upstream) -> bool:
+    return any(
+        name == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in upstream.headers
+    )
+
+
+def passed_headers(upstream: Upstream) -> list[Header]:
+    """Those that mean something to the client; the rest belongs to one hop."""
+    return [
+        (name, value)
+        for name, value in upstream.headers
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    ]
+
+
+async def read_whole(upstream: Upstream, limit: Patience) -> bytes:
+    """The whole body, so that half of it can never look like an answer."""
+    parts: list[bytes] = []
+    size = 0
+    while part := await upstream.chunk():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise BadAnswer(f"an answer is longer than {MAX_ANSWER_BYTES} bytes")
+        limit.allow(BETWEEN_TOKENS_S)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Stream:
+    """A stream of events on its way through; `open` reads its beginning, `pass_on` the rest.
+
+    Nothing is sent before the first whole event is here, so until then the request can still
+    go to another worker.
+    """
+
+    def __init__(self, upstream: Upstream, limit: Patience) -> None:
+        self._upstream = upstream
+        self._limit = limit
+        self._events = EventSplitter()
+        self._tail = b""
+        self._whole = False
+        self._first = b""
+        self.started = False
+
+    async def open(self) -> None:
+        """Wait for the first event. Raises `TransportError` when there is none."""
+        self._limit.allow(FIRST_TOKEN_S)
+        self._first = await self._next()
+        if not self._first:
+            raise BadAnswer("the stream ended before its first event")
+
+    async def pass_on(self, send: Send) -> None:
+        """Send the head and every event. After the head, an error is the last event."""
+        self.started = True
+        await self._send_to(send, _head(self._upstream))
+        try:
+            events = self._first
+            while events:
+                self._limit.allow(WRITE_STALL_S, "client")
+                await send({"type": "http.response.body", "body": events, "more_body": True})
+                self._limit.allow(BETWEEN_TOKENS_S)
+                events = await self._next()
+            if not self._whole:
+                raise BadAnswer("the stream ended without its end mark")
+        except TransportError as error:
+            raise WorkerLost(
+                "The worker was lost in mid-answer; what came before is incomplete."
+            ) from error
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send_to(self, send: Send, message: dict[str, object]) -> None:
+        self._limit.allow(WRITE_STALL_S, "client")
+        await send(message)
+
+    async def _next(self) -> bytes:
+        """The next whole events, `b""` at the end of a stream."""
+        while chunk := await self._upstream.chunk():
+            try:
+                events = self._events.feed(chunk)
+            except ValueError as error:
+                raise BadAnswer(str(error)) from error
+            if events:
+                self._watch_for_end(events)
+                return events
+        if self._events.rest().strip():
+            raise BadAnswer("the stream ended inside an event")
+        return b""
+
+    def _watch_for_end(self, events: bytes) -> None:
+        if not self._whole:
+            seen = self._tail + events
+            self._whole = _END_MARK.search(seen) is not None
+            self._tail = seen[-_MARK_BYTES:]
+
+
+async def end_with_error(send: Send, error: RequestError, request_id: str) -> None:
+    """Say in a stream that has started why it ends here; no `[DONE]` follows."""
+    async with asyncio.timeout(_FAREWELL_S):
+        body = data_event(error.envelope(request_id))
+        await send({"type": "http.response.body", "body": b"event: error\n" + body})
+
+
+async def send_answer(
+    send: Send, upstream: Upstream, body: bytes, limit: Patience, extra: Iterable[Header] = ()
+) -> None:
+    """Send a whole answer on."""
+    limit.allow(WRITE_STALL_S, "client")
+    await send_whole(send, upstream.status, [*passed_headers(upstream), *extra], body)
+
+
+def upstream_failed(what: str) -> UpstreamFailed:
+    return UpstreamFailed(f"{what} failed before it answered.")
+
+
+def _head(upstream: Upstream) -> dict[str, object]:
+    return {
+        "type": "http.response.start",
+        "status": upstream.status,
+        "headers": [*passed_headers(upstream), _NO_BUFFERING],
+    }

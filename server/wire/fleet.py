@@ -1,0 +1,82 @@
+"""What workers, controller, gateways and launcher tell one another about the fleet.
+
+    worker   -> POST /fleet/register   Registration     -> Registered
+    worker   -> POST /fleet/beat       Beat             -> Registered (known=False: register anew)
+    worker   -> POST /fleet/leave      WorkerRef
+    operator -> POST /fleet/drain      WorkerRef
+    launcher -> POST /fleet/lost       WorkerRef        its process has ended
+    gateway  -> GET  /fleet/events     FleetView, one a line, at once and after every change
+
+All of them carry the header `SECRET_HEADER`. `VERSION` changes when an old peer would misread.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION: Final = 1
+SECRET_HEADER: Final = "x-shortline-secret"
+GATEWAY_HEADER: Final = "x-shortline-gateway"
+"""Names the gateway that sent a request, so that a worker can report whose requests it has."""
+
+Protocol = Literal["openai", "fastchat"]
+Ability = Literal["chat", "completions", "embeddings"]
+State = Literal["ready", "suspect", "draining"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class WorkerRef(Frozen):
+    address: str
+    """`http://host:port`, without a path."""
+    generation: str = ""
+    """New at each start of a worker; an old one's words are not believed."""
+
+
+class Load(Frozen):
+    running: int = Field(default=0, ge=0)
+    waiting: int = Field(default=0, ge=0)
+    by_gateway: dict[str, int] = {}
+    """Of those, how many each gateway sent: it knows its own better."""
+
+
+class Registration(WorkerRef):
+    version: int = VERSION
+    models: tuple[str, ...] = Field(min_length=1)
+    abilities: tuple[Ability, ...] = ("chat", "completions")
+    protocol: Protocol = "openai"
+    kind: str = "model_worker"
+    speed: float = Field(default=1.0, gt=0)
+    slots: int = Field(default=1, ge=1)
+    queue: int = Field(default=32, ge=0)
+    """Requests that may wait there beyond `slots`."""
+    context_length: int | None = None
+    load: Load = Load()
+
+
+class Registered(Frozen):
+    known: bool
+    """False: the controller does not know this worker (any more); it must register."""
+    beat_s: float
+
+
+class Beat(WorkerRef):
+    load: Load
+
+
+class WorkerView(Registration):
+    """One worker as a gateway sees it."""
+
+    state: State = "ready"
+
+
+class FleetView(Frozen):
+    version: int = VERSION
+    settled: bool = True
+    """False while a controller that has just started waits for its workers to come back: that a
+    worker is absent means nothing yet."""
+    workers: tuple[WorkerView, ...]

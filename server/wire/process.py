@@ -1,0 +1,71 @@
+"""What the launcher and its children say to each other.
+
+Down a child's standard input: its settings, one line of JSON; then nothing, but the pipe stays
+open, and its end means that the launcher is gone. Up its standard output: one `Report` a line.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from server.core.dispatch import Method
+from server.core.secrets import Secret
+from server.core.settings import (
+    ControllerSettings,
+    GatewaySettings,
+    ModelSettings,
+    ProviderSettings,
+)
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Report(Frozen):
+    state: Literal["loading", "ready", "failed"]
+    detail: str = ""
+    """What is being loaded, or why it failed, for people."""
+    address: str = ""
+    """`http://host:port`, once ready."""
+
+
+class RoleSettings(Frozen):
+    """What every process needs."""
+
+    name: str
+    """As in `status` and the logs: `controller`, `model_worker shortline-mini`."""
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: choose a free one and report it."""
+    secret: Secret
+    log_level: str = "info"
+
+
+class ControllerProcess(RoleSettings):
+    controller: ControllerSettings
+
+
+class GatewayProcess(RoleSettings):
+    controller_url: str
+    gateway: GatewaySettings
+    dispatch: Method = "shortest_queue"
+    expected_models: tuple[str, ...] = ()
+    """Configured here; while none of their workers is up the answer is 503, not 404."""
+
+
+class WorkerProcess(RoleSettings):
+    controller_url: str
+    advertise_host: str = "127.0.0.1"
+    """The host in the address that others reach this worker by."""
+
+
+class ModelWorkerProcess(WorkerProcess):
+    model: ModelSettings
+
+
+class OnlineWorkerProcess(WorkerProcess):
+    provider: ProviderSettings
+    api_key: Secret | None = None
