@@ -16,6 +16,7 @@
        │  └─ ModelNotFound           model_not_found
        ├─ MethodNotAllowed      405
        ├─ SlowRequest           408
+       ├─ Conflict              409
        ├─ TooLarge              413
        ├─ UnsupportedMedia      415
        ├─ Overloaded            429  with Retry-After
@@ -143,6 +144,12 @@ class SlowRequest(RequestError):
     status = 408
     type = "invalid_request_error"
     code = "request_timeout"
+
+
+class Conflict(RequestError):
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
 
 
 class TooLarge(RequestError):

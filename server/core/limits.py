@@ -10,6 +10,14 @@ SUSPECT_S: Final = 5.0
 """Silent for so long, a worker gets no new requests."""
 EVICT_S: Final = 15.0
 """Silent for so long, a worker must register anew."""
+SETTLE_S: Final = 2 * HEARTBEAT_S + 1.0
+"""A new controller has heard from every worker by then; before, an absence means nothing."""
+LOADS_S: Final = 0.5
+"""Gateways hear of changed loads at most this often; of everything else at once."""
+FASTCHAT_BEAT_S: Final = 45.0
+"""A FastChat worker beats this often; this and the expiry are FastChat's own."""
+FASTCHAT_SUSPECT_S: Final = 60.0
+FASTCHAT_EVICT_S: Final = 90.0
 
 RESTART_MIN_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0

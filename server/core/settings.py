@@ -5,6 +5,7 @@ Every field of `FleetSettings` can be overridden by `SHORTLINE_<SECTION>__<FIELD
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,7 +20,13 @@ MIN_SECRET_CHARS = 32
 
 
 def is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    """Whether `host` names this machine only. `127.0.0.1.example.org` does not."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Section(BaseModel):
@@ -117,6 +124,8 @@ class ProviderSettings(Section):
     """Variable that holds the base URL; used before `base_url`."""
     api_key_env: str | None = None
     """Variable that holds the key; the key itself never stands in a file."""
+    api_key_optional: bool = False
+    """True: the provider is switched on without a key too."""
     enabled: bool = True
     """False keeps it off even with its variables set."""
     models: tuple[ProviderModel, ...] = ()

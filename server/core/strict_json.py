@@ -70,11 +70,9 @@ def _finite(digits: str) -> float:
 
 def _depth_exceeds(value: Any, limit: int) -> bool:
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [child for node in level for child in _children(node)]
-        if not level:
-            return False
-    return True
+    return any(isinstance(node, dict | list) for node in level)
 
 
 def _children(node: Any) -> list[Any]:

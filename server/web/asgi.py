@@ -61,8 +61,8 @@ async def send_problem(send: Send, error: RequestError, request_id: str | None) 
     headers = [JSON, (b"x-content-type-options", b"nosniff")]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
-    if error.status in (408, 413):
-        headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    if error.status == 408:
+        headers.append((b"connection", b"close"))
     await send_whole(send, error.status, headers, orjson.dumps(error.envelope(request_id)))
 
 

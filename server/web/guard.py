@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.core.limits import HEADERS_S, MAX_HEADER_BYTES
 
+LINGER_S = 2.0
+"""How long the rest of a refused body is read and thrown away."""
+
 
 def _closing(status: bytes, code: bytes, message: bytes) -> bytes:
     body = (
@@ -70,6 +73,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._in_head and not self.transport.is_closing():
+            # Refused in mid-body. Closing now would reset the connection before the client has
+            # read why, so the rest is thrown away for a moment.
+            self.loop.call_later(LINGER_S, self._close_unless_read)
+
+    def _close_unless_read(self) -> None:
+        if not self._in_head and not self.transport.is_closing():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(_MALFORMED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -67,7 +67,7 @@ async def patience(receive: Receive, drain: Drain, whole_s: float) -> AsyncItera
         watcher.cancel()
 
 
-def _leaving(waiting: Patience) -> object:
+def _leaving(waiting: Patience) -> Callable[[asyncio.Task[None]], None]:
     def left(watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled():
             waiting.leave()

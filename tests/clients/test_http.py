@@ -178,7 +178,7 @@ async def test_a_reader_that_pauses_makes_the_server_wait(client: HTTPClient) ->
     async def flood(_: Received, writer: Writer) -> None:
         nonlocal sent
         writer.write(STREAM_HEAD)
-        for _ in range(2000):
+        for _chunk in range(2000):
             writer.write(chunk(b"x" * 64_000))
             sent += 64_000
             await writer.drain()

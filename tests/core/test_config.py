@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.core.config import read_settings
+from server.core.errors import ConfigError
+from server.core.settings import FleetSettings, ProviderSettings
+
+
+def problems(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> list[str]:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(FleetSettings, file, environ)
+    return [problem.replace(str(file), "fleet.yaml") for problem in caught.value.problems]
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    settings = read_settings(FleetSettings, tmp_path / "none.yaml")
+    assert (settings.openai_api.port, settings.controller.port) == (20000, 20001)
+
+
+def test_the_shipped_file_is_valid_and_says_the_defaults() -> None:
+    shipped = read_settings(FleetSettings, Path("configs/fleet.yaml"))
+    assert shipped.model_copy(update={"models": ()}) == FleetSettings()
+    assert {model.name for model in shipped.models} >= {"shortline-mini", "all-MiniLM-L6-v2"}
+
+
+def test_every_shipped_provider_is_valid_and_named_after_its_file() -> None:
+    files = sorted(Path("configs/providers").glob("*.yaml"))
+    assert len(files) >= 9
+    for file in files:
+        assert read_settings(ProviderSettings, file).name == file.stem
+
+
+def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = "controller:\n  port: 80a\n  prot: 1\nmodels:\n  - name: a\n    slots: 0\n    path: x\n"
+    assert problems(text, tmp_path) == [
+        "fleet.yaml, line 2: controller.port: Input should be a valid integer, "
+        "unable to parse string as an integer, not '80a'",
+        "fleet.yaml, line 3: controller.prot: there is no such setting",
+        "fleet.yaml, line 6: models.0.slots: Input should be greater than or equal to 1, not 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [", "not YAML"),
+        ("- 1", "expected keys and values"),
+        ("controller: {port: 70000}", "less than or equal to 65535"),
+        ("controller: {port: -1}", "greater than or equal to 0"),
+        ("controller: {port: 1, port: 2}", "'port' stands here twice"),
+        ("controller: 7", "controller"),
+        ("controller: {secret: short}", "at least 32 characters"),
+        ("openai_api: {host: 0.0.0.0}", "api_keys must be set"),
+        ("models: [{name: a}]", "models.0.path: Field required"),
+        ("models: [{name: a, path: b}, {name: a, path: c}]", "named more than once: a"),
+        ("models: [{name: ../a, path: b, speed: .nan}]", "speed"),
+        ("models: [{name: 'a b', path: b}]", "models.0.name"),
+        ("launcher: {start_deadline_s: -1}", "greater than 0"),
+        ("launcher: {log_level: loud}", "'debug', 'info'"),
+        ("controller: {dispatch: random}", "'shortest_queue' or 'lottery'"),
+    ],
+)
+def test_each_mistake_is_told_in_words(text: str, says: str, tmp_path: Path) -> None:
+    assert any(says in problem for problem in problems(text, tmp_path))
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        read_settings(FleetSettings, file)
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("openai_api: {port: 1}\nmodels: [{name: a, path: b}]")
+    settings = read_settings(
+        FleetSettings,
+        file,
+        {
+            "SHORTLINE_OPENAI_API__PORT": "0",
+            "SHORTLINE_OPENAI_API__API_KEYS": '["k"]',
+            "SHORTLINE_MODELS__0__SLOTS": "9",
+            "OTHER": "x",
+        },
+    )
+    assert settings.openai_api.port == 0
+    assert settings.openai_api.api_keys[0].get_secret_value() == "k"
+    assert settings.models[0].slots == 9
+
+
+def test_a_mistake_in_the_environment_names_its_variable(tmp_path: Path) -> None:
+    environ = {"SHORTLINE_OPENAI_API__PORT": "x", "SHORTLINE_NOPE__X": "1"}
+    told = problems("", tmp_path, environ)
+    assert told[0].startswith("environment variable SHORTLINE_OPENAI_API__PORT: ")
+    assert told[1] == "environment variable SHORTLINE_NOPE: there is no such setting"
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    environ = {"SHORTLINE_CONTROLLER__SECRET": "canary" * 8}
+    settings = read_settings(FleetSettings, tmp_path / "none", environ)
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(settings.model_dump())
+    assert (
+        problems("", tmp_path, {"SHORTLINE_CONTROLLER__SECRET": "canary"})[0].count("canary") == 0
+    )

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.errors import BadRequest
+from server.core.strict_json import parse_json, parse_object
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_what_json_writes_is_read_back(value: Any) -> None:
+    assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_json(json.dumps(value).encode()) == value
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_raise_anything_but_a_bad_request(raw: bytes) -> None:
+    try:
+        parse_json(raw)
+    except BadRequest as error:
+        assert error.code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b'{"a":1,"a":2}', "twice"),
+        (b'{"x":{"a":1,"a":2}}', "twice"),
+        (b"NaN", "NaN"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"1e999", "too large"),
+        (b'"\\ud83d"', "surrogate"),
+        (b'{"\\udc00":1}', "surrogate"),
+        (b"\xff", "UTF-8"),
+        (b"[" * 65 + b"]" * 65, "deeper"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "deeper"),
+        (b"[" * 100_000, "deeper"),
+    ],
+)
+def test_each_trick_is_refused_by_name(raw: bytes, says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        parse_json(raw)
+
+
+def test_depth_counts_nesting_and_not_brackets_in_text() -> None:
+    assert parse_json(b"[" * 64 + b"]" * 64)
+    assert parse_json(json.dumps("[" * 500).encode()) == "[" * 500
+    assert len(parse_json(b"[" + b"[]," * 500 + b"[]]")) == 501
+
+
+def test_a_whole_surrogate_pair_is_text() -> None:
+    assert parse_json(b'"\\ud83d\\ude42"') == "🙂"
+
+
+def test_an_object_is_wanted_where_an_object_is_wanted() -> None:
+    with pytest.raises(BadRequest, match="object"):
+        parse_object(b"[]")

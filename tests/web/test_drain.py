@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.web.drain import Drain
+
+
+async def test_nothing_in_flight_drains_at_once() -> None:
+    drain = Drain()
+    async with asyncio.timeout(0.5):
+        await drain.finish(patience_s=60)
+    assert drain.begun.is_set()
+    assert not drain.cutting
+
+
+async def test_a_running_request_gets_its_time() -> None:
+    drain = Drain()
+    with drain.counted():
+        finishing = asyncio.create_task(drain.finish(patience_s=60))
+        await asyncio.sleep(0)
+        assert not finishing.done()
+    async with asyncio.timeout(0.5):
+        await finishing
+    assert not drain.cutting
+
+
+async def test_one_that_takes_too_long_is_cut() -> None:
+    drain = Drain()
+
+    async def endless() -> None:
+        with drain.counted():
+            async with drain.deadline(60):
+                await asyncio.Event().wait()
+
+    running = asyncio.create_task(endless())
+    await asyncio.sleep(0)
+    await drain.finish(patience_s=0.01)
+    assert drain.cutting
+    with pytest.raises(TimeoutError):
+        await running

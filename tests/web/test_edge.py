@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from server.core.errors import BadRequest, Overloaded
+from server.core.settings import ServerSettings
+from server.web.asgi import Receive, Scope, Send, read_body, send_json
+from server.web.drain import Drain
+from server.web.edge import (
+    Check,
+    Edge,
+    bearer_key,
+    internal_secret,
+    known_host,
+    known_origin,
+    request_id_of,
+)
+from tests.fakes.live_server import live_server
+
+SETTINGS = ServerSettings(port=0, allowed_hosts=("box.lan",), allowed_origins=("https://a.org",))
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/boom":
+        raise RuntimeError("a secret detail")
+    if scope["path"] == "/full":
+        raise Overloaded("full", retry_after_s=7)
+    if scope["path"] == "/body":
+        await read_body(scope, receive, 100)
+    if scope["path"] == "/late":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise BadRequest("too late to say")
+    await send_json(send, {"id": request_id_of(scope)})
+
+
+@asynccontextmanager
+async def served(
+    *checks: Check, drain: Drain | None = None, missing: str | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    edge = Edge(app, drain or Drain(), checks, ready=lambda: missing)
+    async with live_server(edge) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        yield http
+
+
+async def test_a_well_formed_request_id_is_kept_and_any_other_replaced() -> None:
+    async with served() as http:
+        mine = await http.get("/", headers={"x-request-id": "abc-1"})
+        assert mine.headers["x-request-id"] == mine.json()["id"] == "abc-1"
+        for odd in ("a b", "x" * 129, "<script>", ""):
+            other = await http.get("/", headers={"x-request-id": odd})
+            assert other.headers["x-request-id"].startswith("req-")
+
+
+async def test_an_error_is_json_with_its_id_and_retry_after() -> None:
+    async with served() as http:
+        answer = await http.get("/full")
+        assert answer.status_code == 429
+        assert answer.headers["retry-after"] == "7"
+        assert answer.json()["error"] == {
+            "message": "full",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "overloaded",
+            "request_id": answer.headers["x-request-id"],
+        }
+
+
+async def test_an_unforeseen_error_shows_no_detail() -> None:
+    async with served() as http:
+        answer = await http.get("/boom")
+        assert answer.status_code == 500
+        assert "secret detail" not in answer.text
+        assert answer.headers["x-request-id"] in answer.json()["error"]["message"]
+
+
+async def test_an_error_after_the_head_cuts_the_connection() -> None:
+    async with served() as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get("/late")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("127.0.0.1:1234", 200),
+        ("[::1]:80", 200),
+        ("box.lan", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+    ],
+)
+async def test_only_known_hosts_are_served(host: str, status: int) -> None:
+    async with served(known_host(SETTINGS)) as http:
+        assert (await http.get("/", headers={"host": host})).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:7861", 200),
+        ("http://127.0.0.1:7861", 200),
+        ("https://a.org", 200),
+        ("https://a.org.evil.example", 403),
+        ("http://127.0.0.1.evil.example", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ],
+)
+async def test_only_known_origins_are_served(origin: str, status: int) -> None:
+    async with served(known_origin(SETTINGS)) as http:
+        assert (await http.get("/", headers={"origin": origin})).status_code == status
+
+
+async def test_a_key_is_demanded_once_there_is_one() -> None:
+    async with served(bearer_key([])) as open_port:
+        assert (await open_port.get("/")).status_code == 200
+    async with served(bearer_key([SecretStr("k1"), SecretStr("k2")])) as http:
+        for wrong in ({}, {"authorization": "Bearer k"}, {"authorization": "Basic k1"}):
+            answer = await http.get("/", headers=wrong)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert (await http.get("/?key=k1")).status_code == 401
+        assert (await http.get("/", headers={"authorization": "bearer k2"})).status_code == 200
+
+
+async def test_the_secret_is_demanded_by_its_header() -> None:
+    async with served(internal_secret(SecretStr("s"), header_name="x-s")) as http:
+        assert (await http.get("/")).status_code == 401
+        assert (await http.get("/", headers={"x-s": "t"})).status_code == 401
+        assert (await http.get("/", headers={"x-s": "s"})).status_code == 200
+
+
+async def test_health_needs_no_key_and_says_what_is_missing() -> None:
+    async with served(bearer_key([SecretStr("k")]), missing="a worker") as http:
+        assert (await http.get("/livez")).status_code == 200
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()["missing"]) == (503, "a worker")
+
+
+async def test_a_draining_server_refuses_new_requests_and_is_not_ready() -> None:
+    drain = Drain()
+    async with served(drain=drain) as http:
+        await drain.finish(patience_s=1)
+        refused = await http.get("/")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_a_body_is_read_to_its_limit_and_not_further() -> None:
+    async with served() as http:
+        assert (await http.post("/body", content=b"x" * 100)).status_code == 200
+        assert (await http.post("/body", content=b"x" * 101)).status_code == 413
+        packed = await http.post("/body", content=b"x", headers={"content-encoding": "gzip"})
+        assert packed.json()["error"]["code"] == "unsupported_encoding"
