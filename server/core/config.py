@@ -133,9 +133,7 @@ def _explain(detail: Any, file: Path, lines: dict[KeyPath, int], overrides: dict
     wrong = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         wrong = "there is no such setting"
-    elif detail["type"] not in {"missing", "value_error"} and isinstance(
-        detail["input"], str | int | float | bool
-    ):
+    elif detail["type"] not in {"missing", "value_error"} and _may_be_shown(at, detail["input"]):
         wrong = f"{wrong}, not {detail['input']!r}"
     if _is_in(overrides, at):
         variable = ENV_PREFIX + NESTED.join(str(part) for part in at).upper()
@@ -143,6 +141,12 @@ def _explain(detail: Any, file: Path, lines: dict[KeyPath, int], overrides: dict
     line = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
     where = f"{file}, line {line}" if line else str(file)
     return f"{where}: {key}: {wrong}"
+
+
+def _may_be_shown(at: KeyPath, value: Any) -> bool:
+    """Whether `value` is short to say and no secret."""
+    secret = any(word in str(part) for part in at for word in ("secret", "key", "token"))
+    return isinstance(value, str | int | float | bool) and not secret
 
 
 def _is_in(tree: Any, at: KeyPath) -> bool:

@@ -30,12 +30,16 @@ def is_loopback(host: str) -> bool:
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ServerSettings(Section):
     host: str = "127.0.0.1"
+    """Address to listen on; beyond loopback only with keys."""
     port: Port
+    """0: choose a free one."""
     allowed_hosts: tuple[str, ...] = ()
     """Names besides loopback and `host` that a client may ask for in its `Host` header."""
     allowed_origins: tuple[str, ...] = ()
@@ -44,7 +48,9 @@ class ServerSettings(Section):
 
 class ControllerSettings(ServerSettings):
     port: Port = 20001
+    """0: choose a free one."""
     dispatch: Method = "shortest_queue"
+    """`shortest_queue`, or `lottery`: at random, in proportion to speed."""
     secret: Secret | None = None
     """Shared by every machine of one fleet; made anew at each start when not set."""
     fastchat_workers: tuple[str, ...] = ()
@@ -60,6 +66,7 @@ class ControllerSettings(ServerSettings):
 
 class GatewaySettings(ServerSettings):
     port: Port = 20000
+    """0: choose a free one."""
     api_keys: tuple[Secret, ...] = ()
     """When there is one, every request needs one of them as `Authorization: Bearer …`."""
 
@@ -77,18 +84,23 @@ class ModelSettings(Section):
     """One local model; each of its replicas is a process of its own."""
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s/\\]+(/[^\s/\\]+)*$")
+    """As clients say it in `model`."""
     path: str = Field(min_length=1)
     """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name."""
     engine: str = "transformers"
     """A file of `server/worker/engines/`."""
     enabled: bool = True
+    """False: not started, unless named by `-n`."""
     replicas: int = Field(default=1, ge=1, le=64)
+    """Processes that serve this model."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
     gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """GPU numbers this model may see; empty: all of them."""
     memory_per_gpu: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(GiB|MiB|GB|MB)$")
+    """The most to use of each GPU, such as `20GiB`."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`."""
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads for one step; none: torch decides."""
     slots: int = Field(default=4, ge=1, le=1024)
@@ -102,6 +114,7 @@ class ModelSettings(Section):
     conversation_template: str | None = None
     """A FastChat template, for models without a chat template of their own."""
     trust_remote_code: bool = False
+    """True runs Python code that comes with the model."""
     options: dict[str, str | int | float | bool] = {}
     """What only one engine understands; its file says what."""
 
@@ -117,9 +130,9 @@ class ProviderSettings(Section):
     """One online provider. It is switched on by its variables being in the environment."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    engine: str = "openai"
-    """`openai`: bytes are passed on; else a file of `server/worker/engines/`."""
+    """The same as the file's."""
     base_url: str | None = None
+    """In front of `/chat/completions`, such as `https://api.openai.com/v1`."""
     base_url_env: str | None = None
     """Variable that holds the base URL; used before `base_url`."""
     api_key_env: str | None = None
@@ -131,9 +144,11 @@ class ProviderSettings(Section):
     models: tuple[ProviderModel, ...] = ()
     """Empty: ask the provider at start."""
     abilities: tuple[Literal["chat", "completions", "embeddings"], ...] = ("chat",)
+    """Of `chat`, `completions`, `embeddings`."""
     slots: int = Field(default=64, ge=1, le=4096)
     """Requests sent to it at the same time."""
     speed: float = Field(default=1.0, gt=0)
+    """Throughput relative to other workers of the same model."""
 
     @field_validator("models", mode="before")
     @classmethod
@@ -158,9 +173,11 @@ class ProviderSettings(Section):
 
 class LauncherSettings(Section):
     log_level: LogLevel = "info"
+    """`debug`, `info`, `warning`, `error`."""
     start_deadline_s: float = Field(default=600.0, gt=0)
     """A model that has not loaded by then has failed."""
     drain_s: float = Field(default=DRAIN_S, gt=0)
+    """Time for running requests when Shortline stops; then they end with an error event."""
 
 
 class FleetSettings(Section):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from server.core.errors import (
     BadAnswer,
     RequestError,
     TransportError,
-    UpstreamFailed,
     WorkerLost,
 )
 from server.core.limits import BETWEEN_TOKENS_S, FIRST_TOKEN_S, MAX_ANSWER_BYTES, WRITE_STALL_S
@@ -73,14 +72,17 @@ class Stream:
     go to another worker.
     """
 
-    def __init__(self, upstream: Upstream, limit: Patience) -> None:
+    def __init__(
+        self, upstream: Upstream, limit: Patience, change: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """`change` is applied to whole events."""
         self._upstream = upstream
         self._limit = limit
+        self._change = change
         self._events = EventSplitter()
         self._tail = b""
         self._whole = False
         self._first = b""
-        self.started = False
 
     async def open(self) -> None:
         """Wait for the first event. Raises `TransportError` when there is none."""
@@ -91,8 +93,8 @@ class Stream:
 
     async def pass_on(self, send: Send) -> None:
         """Send the head and every event. After the head, an error is the last event."""
-        self.started = True
-        await self._send_to(send, _head(self._upstream))
+        self._limit.allow(WRITE_STALL_S, "client")
+        await send(_head(self._upstream))
         try:
             events = self._first
             while events:
@@ -108,10 +110,6 @@ class Stream:
             ) from error
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_to(self, send: Send, message: dict[str, object]) -> None:
-        self._limit.allow(WRITE_STALL_S, "client")
-        await send(message)
-
     async def _next(self) -> bytes:
         """The next whole events, `b""` at the end of a stream."""
         while chunk := await self._upstream.chunk():
@@ -121,7 +119,7 @@ class Stream:
                 raise BadAnswer(str(error)) from error
             if events:
                 self._watch_for_end(events)
-                return events
+                return self._change(events) if self._change else events
         if self._events.rest().strip():
             raise BadAnswer("the stream ended inside an event")
         return b""
@@ -140,16 +138,10 @@ async def end_with_error(send: Send, error: RequestError, request_id: str) -> No
         await send({"type": "http.response.body", "body": b"event: error\n" + body})
 
 
-async def send_answer(
-    send: Send, upstream: Upstream, body: bytes, limit: Patience, extra: Iterable[Header] = ()
-) -> None:
+async def send_answer(send: Send, upstream: Upstream, body: bytes, limit: Patience) -> None:
     """Send a whole answer on."""
     limit.allow(WRITE_STALL_S, "client")
-    await send_whole(send, upstream.status, [*passed_headers(upstream), *extra], body)
-
-
-def upstream_failed(what: str) -> UpstreamFailed:
-    return UpstreamFailed(f"{what} failed before it answered.")
+    await send_whole(send, upstream.status, passed_headers(upstream), body)
 
 
 def _head(upstream: Upstream) -> dict[str, object]:

@@ -1,0 +1,96 @@
+"""The OpenAI-compatible API: one thin relay in front of the workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import unquote
+
+import httpx
+
+from server.clients.fleet import ControllerClient
+from server.clients.http import HTTPClient
+from server.core.clock import Clock, SystemClock
+from server.core.errors import MethodNotAllowed, NotFound
+from server.core.ids import new_id
+from server.gateway.fastchat import FastChatUpstream
+from server.gateway.fleet import Fleet
+from server.gateway.models import list_models, show_model
+from server.gateway.relay import Relay
+from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
+from server.web.drain import Drain
+from server.web.edge import Edge, bearer_key, known_host, known_origin
+from server.web.lifespan import with_lifespan
+from server.wire.fleet import Ability
+from server.wire.process import GatewayProcess
+
+RELAYED: dict[str, Ability] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+}
+MODELS = "/v1/models"
+
+
+def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = None) -> ASGIApp:
+    gateway_id = new_id("gw")
+    fleet = Fleet(gateway_id, method=settings.dispatch, expected=settings.expected_models)
+    http = HTTPClient()
+    fastchat_http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    relay = Relay(fleet, http, FastChatUpstream(fastchat_http), drain, settings.secret, gateway_id)
+    gateway = Gateway(relay, fleet, created=int((clock or SystemClock()).wall()))
+    controller = ControllerClient(settings.controller_url, settings.secret)
+
+    async def follow() -> None:
+        async for view in controller.watch():
+            for origin in fleet.apply(view):
+                http.forget(origin)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        follower = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            follower.cancel()
+            http.close()
+            await fastchat_http.aclose()
+            await controller.aclose()
+
+    checks = (
+        known_host(settings.gateway),
+        known_origin(settings.gateway),
+        bearer_key(settings.gateway.api_keys),
+    )
+    return with_lifespan(Edge(gateway, drain, checks, ready=fleet.missing), lifespan)
+
+
+class Gateway:
+    """Routes by path; there are too few of them for a router."""
+
+    def __init__(self, relay: Relay, fleet: Fleet, created: int) -> None:
+        self._relay = relay
+        self._fleet = fleet
+        self._created = created
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        ability = RELAYED.get(path)
+        if ability is not None:
+            _only(scope, "POST")
+            await self._relay.serve(ability, scope, receive, send)
+        elif path == MODELS:
+            _only(scope, "GET")
+            await send_json(send, list_models(self._fleet, self._created))
+        elif path.startswith(MODELS + "/"):
+            _only(scope, "GET")
+            name = unquote(path.removeprefix(MODELS + "/"))
+            await send_json(send, show_model(self._fleet, name, self._created))
+        else:
+            raise NotFound("There is nothing at this path; the API is at /v1.")
+
+
+def _only(scope: Scope, method: str) -> None:
+    if scope["method"] != method:
+        raise MethodNotAllowed(f"This path takes {method} only.")

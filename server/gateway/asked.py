@@ -1,0 +1,36 @@
+"""What routing needs to know of a request; the rest of its body is passed on unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from server.core.errors import BadRequest
+from server.core.strict_json import parse_object
+from server.wire.fleet import Ability
+
+MAX_MODEL_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    path: bytes
+    ability: Ability
+    model: str
+    stream: bool
+    body: bytes
+    fields: dict[str, Any]
+
+
+def parse_asked(path: bytes, ability: Ability, body: bytes) -> Asked:
+    """Raises `BadRequest` for a body that cannot be routed."""
+    fields = parse_object(body)
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise BadRequest("You must provide a model parameter.", param="model")
+    if len(model) > MAX_MODEL_CHARS:
+        raise BadRequest(f"A model's name has at most {MAX_MODEL_CHARS} characters.", param="model")
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise BadRequest("stream must be true or false.", param="stream")
+    return Asked(path, ability, model, bool(stream), body, fields)

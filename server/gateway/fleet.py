@@ -1,0 +1,200 @@
+"""The workers as this gateway knows them, and its own exact count of what it sent to each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from server.clients.http import Origin
+from server.core.dispatch import Candidate, Method, choose
+from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
+from server.core.limits import RETRY_AFTER_S
+from server.wire.fleet import Ability, FleetView, WorkerView
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """One request counted in flight at one worker."""
+
+    worker: Worker
+    moved: bool = False
+    """The worker fell silent before its first byte; ask another one."""
+    on_move: Callable[[], None] | None = None
+    """Set while nothing has reached the client."""
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    view: WorkerView
+    origin: Origin
+    leases: set[Lease] = field(default_factory=set)
+    rests_until: float = 0.0
+    """After a refused connection: asked again only when nobody else can serve."""
+
+    def as_candidate(self, gateway_id: str) -> Candidate:
+        view = self.view
+        reported = view.load.running + view.load.waiting
+        return Candidate(
+            view.address,
+            mine=len(self.leases),
+            others=max(0, reported - view.load.by_gateway.get(gateway_id, 0)),
+            speed=view.speed,
+            slots=view.slots,
+        )
+
+    @property
+    def capacity(self) -> int:
+        return self.view.slots + self.view.queue
+
+
+class Fleet:
+    """Kept current by `apply`; `take` never waits."""
+
+    def __init__(
+        self, gateway_id: str, *, method: Method = "shortest_queue", expected: Iterable[str] = ()
+    ) -> None:
+        self._id = gateway_id
+        self._method = method
+        self._workers: dict[str, Worker] = {}
+        self._by_model: dict[str, list[Worker]] = {}
+        self._known = set(expected)
+        self.heard = False
+        """Whether a controller has spoken yet."""
+
+    def apply(self, view: FleetView) -> list[Origin]:
+        """Take over what the controller says. Returns the origins of workers that are gone."""
+        self.heard = True
+        said = {worker.address: worker for worker in view.workers}
+        gone = [] if not view.settled else [a for a in self._workers if a not in said]
+        for address, worker_view in said.items():
+            self._update(address, worker_view)
+        left = [self._workers.pop(address) for address in gone]
+        self._index()
+        for worker in (*left, *self._workers.values()):
+            if worker in left or worker.view.state == "suspect":
+                self._move_away(worker)
+        return [worker.origin for worker in left]
+
+    def _update(self, address: str, view: WorkerView) -> None:
+        worker = self._workers.get(address)
+        if worker is None:
+            self._workers[address] = Worker(view, Origin.parse(address))
+            return
+        if view.generation != worker.view.generation:
+            worker.rests_until = 0.0
+        worker.view = view
+
+    def _index(self) -> None:
+        self._by_model = {}
+        for worker in self._workers.values():
+            for model in worker.view.models:
+                self._by_model.setdefault(model, []).append(worker)
+        self._known |= self._by_model.keys()
+
+    def _move_away(self, worker: Worker) -> None:
+        """Free the requests that wait there for a first byte, where another worker can help."""
+        for lease in list(worker.leases):
+            if lease.on_move is not None and self._has_other(worker):
+                lease.moved = True
+                lease.on_move()
+
+    def _has_other(self, worker: Worker) -> bool:
+        return any(
+            other is not worker and other.view.state == "ready"
+            for model in worker.view.models
+            for other in self._by_model.get(model, ())
+        )
+
+    @contextmanager
+    def take(
+        self, model: str, ability: Ability, *, but: frozenset[str] = NOTHING
+    ) -> Iterator[Lease]:
+        """Count one request in flight at the least busy worker of `model`.
+
+        `but`: addresses that have failed already. Raises `ModelNotFound` for a model that nobody
+        ever offered, `BadRequest` for one that cannot do this, `Unavailable` when all its
+        workers are gone, `Overloaded` when they are full.
+        """
+        worker = self._pick(model, ability, but)
+        lease = Lease(worker)
+        worker.leases.add(lease)
+        try:
+            yield lease
+        finally:
+            worker.leases.discard(lease)
+
+    def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
+        """Whether `take` would find somebody."""
+        try:
+            self._pick(model, ability, but)
+        except (BadRequest, ModelNotFound, Overloaded, Unavailable):
+            return False
+        return True
+
+    def _pick(self, model: str, ability: Ability, but: frozenset[str]) -> Worker:
+        workers = self._able(model, ability)
+        usable = [w for w in workers if w.view.state == "ready" and w.view.address not in but]
+        if not usable:
+            raise Unavailable(
+                f"No worker for {model!r} is up at the moment; try again shortly.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if len(usable) > 1:
+            now = asyncio.get_running_loop().time()
+            usable = [w for w in usable if w.rests_until <= now] or usable
+        candidates = [
+            candidate
+            for worker in usable
+            if (candidate := worker.as_candidate(self._id)).mine + candidate.others
+            < worker.capacity
+        ]
+        chosen = choose(self._method, candidates)
+        if chosen is None:
+            raise Overloaded(
+                f"All {len(usable)} workers for {model!r} are full; try again shortly.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        return self._workers[chosen.address]
+
+    def _able(self, model: str, ability: Ability) -> list[Worker]:
+        workers = self._by_model.get(model)
+        if not workers:
+            if model in self._known:
+                return []
+            raise ModelNotFound(
+                f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
+                param="model",
+            )
+        able = [worker for worker in workers if ability in worker.view.abilities]
+        if not able:
+            raise BadRequest(
+                f"The model {model!r} does not serve {ability}.",
+                param="model",
+                code="unsupported_model",
+            )
+        return able
+
+    def rest(self, worker: Worker) -> None:
+        """Leave a worker alone for a moment that refused a connection."""
+        worker.rests_until = asyncio.get_running_loop().time() + RETRY_AFTER_S
+
+    def models(self) -> dict[str, list[WorkerView]]:
+        """Every model that can be asked for now, with the workers that serve it."""
+        return {
+            model: [worker.view for worker in workers]
+            for model, workers in sorted(self._by_model.items())
+        }
+
+    def in_flight(self) -> dict[str, int]:
+        return {address: len(worker.leases) for address, worker in self._workers.items()}
+
+    def missing(self) -> str | None:
+        """What keeps this gateway from being ready, in words."""
+        if not self.heard:
+            return "no word from the controller yet"
+        absent = sorted(self._known - self._by_model.keys())
+        return f"no worker for {', '.join(absent)}" if absent else None

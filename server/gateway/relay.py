@@ -1,0 +1,186 @@
+"""The hot path: read what routing needs, pick a worker, pass its answer on.
+
+    Relay.__call__ > _deliver > _attempt > Stream.pass_on
+
+Each adds one concern: the body and its limits, another worker while nothing has been sent, one
+worker, the bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pydantic import SecretStr
+
+from server.clients.http import Header, HTTPClient
+from server.core.errors import (
+    ConnectFailed,
+    CutOff,
+    RequestError,
+    TransportError,
+    Unavailable,
+)
+from server.core.limits import (
+    FIRST_TOKEN_S,
+    MAX_CHAT_BYTES,
+    MAX_JSON_BYTES,
+    RETRY_AFTER_S,
+    TRIES_PER_REQUEST,
+    WHOLE_REQUEST_S,
+)
+from server.gateway.asked import Asked, parse_asked
+from server.gateway.fastchat import FastChatUpstream
+from server.gateway.fleet import NOTHING, Fleet, Lease
+from server.web.asgi import JSON, Receive, Scope, Send, read_body
+from server.web.drain import Drain
+from server.web.edge import request_id_of
+from server.web.patience import Patience, patience
+from server.web.relay import Stream, Upstream, end_with_error, is_stream, read_whole, send_answer
+from server.wire.fleet import GATEWAY_HEADER, SECRET_HEADER, Ability
+
+log = logging.getLogger(__name__)
+
+TRY_ELSEWHERE = frozenset({429, 502, 503, 504})
+"""A worker's answers that another worker may better."""
+
+
+class Relay:
+    def __init__(
+        self,
+        fleet: Fleet,
+        http: HTTPClient,
+        fastchat: FastChatUpstream,
+        drain: Drain,
+        secret: SecretStr,
+        gateway_id: str,
+    ) -> None:
+        self._fleet = fleet
+        self._http = http
+        self._fastchat = fastchat
+        self._drain = drain
+        self._headers: tuple[Header, ...] = (
+            JSON,
+            (SECRET_HEADER.encode(), secret.get_secret_value().encode()),
+            (GATEWAY_HEADER.encode(), gateway_id.encode()),
+        )
+
+    async def serve(self, ability: Ability, scope: Scope, receive: Receive, send: Send) -> None:
+        max_bytes = MAX_CHAT_BYTES if ability == "chat" else MAX_JSON_BYTES
+        body = await read_body(scope, receive, max_bytes)
+        asked = parse_asked(scope["path"].encode(), ability, body)
+        request_id = request_id_of(scope)
+        delivery = Delivery(asked, send, request_id)
+        try:
+            async with patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+                await self._deliver(delivery, limit)
+        except RequestError as error:
+            if not delivery.started:
+                raise
+            await end_with_error(send, error, request_id)
+            log.warning(
+                "stream ended with an error",
+                extra={"request_id": request_id, "model": asked.model, "code": error.code},
+            )
+
+    async def _deliver(self, delivery: Delivery, limit: Patience) -> None:
+        """Ask one worker after another until one has begun to answer."""
+        asked = delivery.asked
+        tried = NOTHING
+        tries = 0
+        while True:
+            with self._fleet.take(asked.model, asked.ability, but=tried) as lease:
+                tried |= {lease.worker.view.address}
+                tries += 1
+                delivery.may_move = tries < TRIES_PER_REQUEST and self._fleet.offers(
+                    asked.model, asked.ability, but=tried
+                )
+                try:
+                    await self._attempt(delivery, lease, limit)
+                    return
+                except ConnectFailed as error:
+                    tries -= 1  # nothing was sent, so nothing is asked twice
+                    self._fleet.rest(lease.worker)
+                    cause: TransportError = error
+                except TransportError as error:
+                    cause = error
+            _note_failure(delivery, lease, cause)
+            may_retry = tries < TRIES_PER_REQUEST
+            if not may_retry or not self._fleet.offers(asked.model, asked.ability, but=tried):
+                raise Unavailable(
+                    f"The worker for {asked.model!r} was lost before it answered; "
+                    "try again shortly.",
+                    retry_after_s=RETRY_AFTER_S,
+                    code="worker_lost",
+                ) from cause
+
+    async def _attempt(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
+        """Ask one worker. Raises `TransportError` only while nothing has been sent."""
+        asked = delivery.asked
+        limit.allow(FIRST_TOKEN_S if asked.stream else WHOLE_REQUEST_S)
+        try:
+            async with asyncio.timeout(None) as mover:
+                lease.on_move = lambda: mover.reschedule(0)
+                if lease.worker.view.protocol == "fastchat":
+                    await self._ask_fastchat(delivery, lease, limit)
+                else:
+                    await self._ask(delivery, lease, limit)
+        except TimeoutError as error:
+            if not lease.moved:
+                raise
+            raise CutOff("the worker fell silent") from error
+
+    async def _ask(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
+        asked = delivery.asked
+        headers = (*self._headers, (b"x-request-id", delivery.request_id.encode()))
+        async with self._http.request(
+            lease.worker.origin, asked.path, asked.body, headers
+        ) as upstream:
+            if upstream.status in TRY_ELSEWHERE and delivery.may_move:
+                raise CutOff(f"the worker answered {upstream.status}")
+            await delivery.pass_on(upstream, lease, limit)
+
+    async def _ask_fastchat(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
+        asked = delivery.asked
+        async with self._fastchat.answer(
+            lease.worker.view.address, asked.ability, asked.fields
+        ) as upstream:
+            await delivery.pass_on(upstream, lease, limit)
+
+
+class Delivery:
+    """One request on its way to its client."""
+
+    __slots__ = ("asked", "may_move", "request_id", "send", "started")
+
+    def __init__(self, asked: Asked, send: Send, request_id: str) -> None:
+        self.asked = asked
+        self.send = send
+        self.request_id = request_id
+        self.started = False
+        self.may_move = False
+
+    async def pass_on(self, upstream: Upstream, lease: Lease, limit: Patience) -> None:
+        """From here on the request stays where it is."""
+        if is_stream(upstream):
+            stream = Stream(upstream, limit)
+            await stream.open()
+            lease.on_move = None
+            self.started = True
+            await stream.pass_on(self.send)
+        else:
+            body = await read_whole(upstream, limit)
+            lease.on_move = None
+            await send_answer(self.send, upstream, body, limit)
+
+
+def _note_failure(delivery: Delivery, lease: Lease, cause: TransportError) -> None:
+    log.warning(
+        "worker failed before its first byte",
+        extra={
+            "request_id": delivery.request_id,
+            "address": lease.worker.view.address,
+            "model": delivery.asked.model,
+            "cause": str(cause),
+        },
+    )
