@@ -1,0 +1,85 @@
+"""A worker's heart: it registers with the controller, says how busy it is, and says goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import uniform
+
+from server.clients.fleet import ControllerClient
+from server.core.errors import TransportError
+from server.core.limits import HEARTBEAT_S
+from server.wire.fleet import Beat, Load, Registered, Registration, WorkerRef
+
+log = logging.getLogger(__name__)
+
+RETRY_MAX_S = 1.0
+GOODBYE_S = 1.0
+
+
+class Heart:
+    """`load` is asked at every beat. Trouble with the controller is survived, never raised."""
+
+    def __init__(
+        self, controller: ControllerClient, registration: Registration, load: Callable[[], Load]
+    ) -> None:
+        self._controller = controller
+        self._registration = registration
+        self._load = load
+
+    @asynccontextmanager
+    async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
+        """Beat until the block ends; leave the fleet as soon as `draining` is set."""
+        beat = asyncio.create_task(self._until(draining))
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await asyncio.wait([beat])
+            await self._controller.aclose()
+
+    async def _until(self, draining: asyncio.Event) -> None:
+        life = asyncio.create_task(self._live())
+        try:
+            await draining.wait()
+        finally:
+            life.cancel()
+            await self._leave()
+
+    async def _live(self) -> None:
+        known = False
+        failures = 0
+        while True:
+            try:
+                answer = await (self._beat() if known else self._register())
+                known = answer.known
+                failures = 0
+                pause_s = answer.beat_s if known else 0.0
+            except TransportError:  # the client logs it, once a minute
+                failures += 1
+                pause_s = min(RETRY_MAX_S, 0.1 * 2**failures) * uniform(0.8, 1.2)
+            await asyncio.sleep(min(pause_s, HEARTBEAT_S))
+
+    async def _register(self) -> Registered:
+        current = self._registration.model_copy(update={"load": self._load()})
+        answer = await self._controller.register(current)
+        log.info("registered", extra={"address": current.address, "models": current.models})
+        return answer
+
+    async def _beat(self) -> Registered:
+        own = self._registration
+        return await self._controller.beat(
+            Beat(address=own.address, generation=own.generation, load=self._load())
+        )
+
+    async def _leave(self) -> None:
+        own = self._registration
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._controller.leave(
+                    WorkerRef(address=own.address, generation=own.generation)
+                )
+        except (TransportError, TimeoutError):
+            log.info("left without a goodbye", extra={"address": own.address})

@@ -1,0 +1,122 @@
+"""What a provider's answers mean to our clients; its key appears in none of them."""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+from pydantic import SecretStr
+
+from server.clients.http import Header
+from server.core.errors import (
+    BadAnswer,
+    ConnectFailed,
+    Overloaded,
+    ProviderRefused,
+    RequestError,
+    TransportError,
+    UpstreamFailed,
+)
+from server.core.limits import WHOLE_REQUEST_S
+from server.core.settings import ProviderSettings
+
+REDACTED = b"[redacted]"
+
+
+def failure_of_status(
+    provider: str, status: int, body: bytes, retry_after: bytes | None
+) -> RequestError | None:
+    """The error that a status means; None when the provider's own body says it best.
+
+    400, 404 and 422 are about the client's request and pass unchanged.
+    """
+    if status in (401, 403):
+        return ProviderRefused(
+            f"The provider {provider} refused our key ({status}); "
+            "the operator must check the key and its rights."
+        )
+    if status == 429:
+        return Overloaded(
+            f"The provider {provider} says that its limit is reached{_reason(body)}.",
+            code="provider_rate_limit",
+            retry_after_s=_seconds(retry_after),
+        )
+    if status >= 500:
+        return UpstreamFailed(f"The provider {provider} failed with status {status}.")
+    if 300 <= status < 400:
+        return UpstreamFailed(
+            f"The provider {provider} answered with a redirect ({status}), which is not followed; "
+            "check its base_url.",
+            code="provider_redirect",
+        )
+    return None
+
+
+def failure_of_transport(provider: str, error: TransportError) -> UpstreamFailed:
+    if isinstance(error, ConnectFailed):
+        return UpstreamFailed(f"The provider {provider} cannot be reached: {error}.")
+    if isinstance(error, BadAnswer):
+        return UpstreamFailed(f"The provider {provider} sent a bad answer: {error}.")
+    return UpstreamFailed(f"The provider {provider} hung up before it answered.")
+
+
+def check_whole(provider: str, body: bytes) -> None:
+    """A 200 that is not a JSON object is no answer. Raises `UpstreamFailed`."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamFailed(f"The provider {provider} sent something that is not JSON.") from error
+    if not isinstance(answer, dict):
+        raise UpstreamFailed(f"The provider {provider} sent JSON that is not an object.")
+
+
+class Redactor:
+    """Removes the key from what a provider says."""
+
+    def __init__(self, key: SecretStr | None) -> None:
+        self._key = key.get_secret_value().encode() if key else b""
+
+    def __call__(self, body: bytes) -> bytes:
+        return body.replace(self._key, REDACTED) if self._key else body
+
+
+def authorised(settings: ProviderSettings, key: SecretStr | None) -> tuple[Header, ...]:
+    """The headers of every request to the provider."""
+    headers: tuple[Header, ...] = (
+        (b"content-type", b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", b"shortline"),
+    )
+    if key is None:
+        return headers
+    return (*headers, (b"authorization", b"Bearer " + key.get_secret_value().encode()))
+
+
+def with_model(body: bytes, ours: str, theirs: str) -> bytes:
+    """`body` with the model's name replaced, every other byte unchanged.
+
+    `body` is JSON whose top-level `model` is `ours`. Where the same key and value stand
+    somewhere inside as well, only the top-level one changes.
+    """
+    if ours == theirs:
+        return body
+    for found in re.finditer(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")', body):
+        changed = body[: found.start(1)] + orjson.dumps(theirs) + body[found.end(1) :]
+        if orjson.loads(changed).get("model") == theirs:
+            return changed
+    raise ValueError("no top-level model")  # a key written with escapes, as in "mod\u0065l"
+
+
+def _seconds(retry_after: bytes | None) -> float | None:
+    """`Retry-After` in seconds when it is one we can pass on honestly."""
+    if retry_after is None or not retry_after.isdigit():
+        return None
+    return min(float(retry_after), WHOLE_REQUEST_S * 6)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        message = orjson.loads(body)["error"]["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return f": {str(message)[:300].rstrip('.')}"

@@ -1,0 +1,135 @@
+"""An online provider behind a worker's face: bytes pass, the model's name and the key change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+
+from server.clients.http import Answer, HTTPClient, Origin
+from server.core.errors import BadRequest, ModelNotFound, RequestError, TransportError
+from server.core.limits import (
+    BETWEEN_TOKENS_S,
+    FIRST_TOKEN_S,
+    MAX_CHAT_BYTES,
+    MAX_JSON_BYTES,
+    WHOLE_REQUEST_S,
+)
+from server.core.settings import ProviderSettings
+from server.core.strict_json import parse_object
+from server.web.asgi import Receive, Scope, Send, header, read_body
+from server.web.drain import Drain
+from server.web.edge import request_id_of
+from server.web.patience import Patience, patience
+from server.web.relay import Stream, end_with_error, is_stream, read_whole, send_answer
+from server.wire.fleet import GATEWAY_HEADER
+from server.worker.online.provider import (
+    Redactor,
+    authorised,
+    check_whole,
+    failure_of_status,
+    failure_of_transport,
+    with_model,
+)
+from server.worker.slots import Slots
+
+PATHS = {
+    "/v1/chat/completions": b"/chat/completions",
+    "/v1/completions": b"/completions",
+    "/v1/embeddings": b"/embeddings",
+}
+
+
+class ProviderRelay:
+    """`upstream_names`: our name of each model to the provider's."""
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        origin: Origin,
+        key: SecretStr | None,
+        upstream_names: Mapping[str, str],
+        http: HTTPClient,
+        slots: Slots,
+        drain: Drain,
+    ) -> None:
+        self._provider = settings.name
+        self._origin = origin
+        self._headers = authorised(settings, key)
+        self._redact = Redactor(key)
+        self._names = upstream_names
+        self._http = http
+        self._slots = slots
+        self._drain = drain
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        max_bytes = MAX_CHAT_BYTES if path == "/v1/chat/completions" else MAX_JSON_BYTES
+        body = await read_body(scope, receive, max_bytes)
+        fields = parse_object(body)
+        outgoing = self._outgoing(body, fields.get("model"))
+        passage = _Passage()
+        try:
+            async with (
+                patience(receive, self._drain, WHOLE_REQUEST_S) as limit,
+                self._slots.take(_gateway_of(scope)),
+            ):
+                limit.allow(FIRST_TOKEN_S if fields.get("stream") else WHOLE_REQUEST_S)
+                async with self._asked(PATHS[path], outgoing, passage) as answer:
+                    await self._pass_on(answer, send, limit, passage)
+        except RequestError as error:
+            if not passage.started:
+                raise
+            await end_with_error(send, error, request_id_of(scope))
+
+    def _outgoing(self, body: bytes, model: object) -> bytes:
+        if not isinstance(model, str) or model not in self._names:
+            raise ModelNotFound(f"The provider {self._provider} has no model {model!r} here.")
+        try:
+            return with_model(body, model, self._names[model])
+        except ValueError as error:
+            raise BadRequest('Write the key "model" without escapes.', param="model") from error
+
+    @asynccontextmanager
+    async def _asked(self, path: bytes, body: bytes, passage: _Passage) -> AsyncIterator[Answer]:
+        """The provider's answer; until it is passed on, transport errors become typed ones."""
+        try:
+            async with self._http.request(self._origin, path, body, self._headers) as answer:
+                yield answer
+        except TransportError as error:
+            if passage.started:
+                raise
+            raise failure_of_transport(self._provider, error) from error
+
+    async def _pass_on(
+        self, answer: Answer, send: Send, limit: Patience, passage: _Passage
+    ) -> None:
+        if answer.status == 200 and is_stream(answer):
+            stream = Stream(answer, limit, self._redact)
+            await stream.open()
+            passage.started = True
+            await stream.pass_on(send)
+            return
+        limit.allow(BETWEEN_TOKENS_S)
+        body = self._redact(await read_whole(answer, limit))
+        failure = failure_of_status(
+            self._provider, answer.status, body, answer.header(b"retry-after")
+        )
+        if failure is not None:
+            raise failure
+        check_whole(self._provider, body)
+        await send_answer(send, answer, body, limit)
+
+
+class _Passage:
+    """Whether the client has been sent anything."""
+
+    __slots__ = ("started",)
+
+    def __init__(self) -> None:
+        self.started = False
+
+
+def _gateway_of(scope: Scope) -> str:
+    return (header(scope, GATEWAY_HEADER.encode()) or b"").decode("latin-1")
