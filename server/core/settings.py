@@ -56,6 +56,15 @@ class ControllerSettings(ServerSettings):
     fastchat_workers: tuple[str, ...] = ()
     """`host:port` of FastChat workers that may join without the secret."""
 
+    @model_validator(mode="after")
+    def _secret_beyond_loopback(self) -> Self:
+        if not is_loopback(self.host) and self.secret is None:
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines, so secret must be set "
+                "(SHORTLINE_CONTROLLER__SECRET, the same on every machine of the fleet)"
+            )
+        return self
+
     @field_validator("secret")
     @classmethod
     def _long_enough(cls, secret: Secret | None) -> Secret | None:
@@ -115,6 +124,9 @@ class ModelSettings(Section):
     """A FastChat template, for models without a chat template of their own."""
     trust_remote_code: bool = False
     """True runs Python code that comes with the model."""
+    fastchat_controller: str | None = Field(default=None, pattern=r"^https?://[^/\s]+/?$")
+    """A FastChat controller that this model joins as well. FastChat has no secret, so the model's
+    FastChat routes are then open to whoever reaches its port."""
     options: dict[str, str | int | float | bool] = {}
     """What only one engine understands; its file says what."""
 

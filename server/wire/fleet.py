@@ -5,6 +5,7 @@
     worker   -> POST /fleet/leave      WorkerRef
     operator -> POST /fleet/drain      WorkerRef
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
+    anyone   -> GET  /fleet             FleetView        now
     gateway  -> GET  /fleet/events     FleetView, one a line, at once and after every change
 
 All of them carry the header `SECRET_HEADER`. `VERSION` changes when an old peer would misread.
@@ -22,7 +23,8 @@ GATEWAY_HEADER: Final = "x-shortline-gateway"
 """Names the gateway that sent a request, so that a worker can report whose requests it has."""
 
 Protocol = Literal["openai", "fastchat"]
-Ability = Literal["chat", "completions", "embeddings"]
+Ability = Literal["chat", "completions", "embeddings", "vision"]
+"""What a worker can be asked for; `vision`: its chat takes images."""
 State = Literal["ready", "suspect", "draining"]
 
 

@@ -56,6 +56,7 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("controller: 7", "controller"),
         ("controller: {secret: short}", "at least 32 characters"),
         ("openai_api: {host: 0.0.0.0}", "api_keys must be set"),
+        ("controller: {host: 0.0.0.0}", "secret must be set"),
         ("models: [{name: a}]", "models.0.path: Field required"),
         ("models: [{name: a, path: b}, {name: a, path: c}]", "named more than once: a"),
         ("models: [{name: ../a, path: b, speed: .nan}]", "speed"),

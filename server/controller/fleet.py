@@ -1,0 +1,47 @@
+"""Our own fleet protocol; `server/wire/fleet.py` has its picture."""
+
+from __future__ import annotations
+
+from server.controller.messages import asking, telling
+from server.controller.registry import Registry
+from server.core.limits import HEARTBEAT_S
+from server.web.asgi import Scope
+from server.web.table import Routes
+from server.wire.fleet import Beat, Registered, Registration, WorkerRef
+
+EVENTS = "/fleet/events"
+
+
+class FleetRoutes:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def routes(self) -> Routes:
+        return {
+            ("POST", "/fleet/register"): telling(Registration, self._register),
+            ("POST", "/fleet/beat"): telling(Beat, self._beat),
+            ("POST", "/fleet/leave"): telling(WorkerRef, self._leave),
+            ("POST", "/fleet/drain"): telling(WorkerRef, self._drain),
+            ("POST", "/fleet/lost"): telling(WorkerRef, self._lost),
+            ("GET", "/fleet"): asking(lambda: self._registry.view().model_dump(mode="json")),
+        }
+
+    async def _register(self, _scope: Scope, new: Registration) -> object:
+        self._registry.register(new)
+        return _answer(known=True)
+
+    async def _beat(self, _scope: Scope, beat: Beat) -> object:
+        return _answer(known=self._registry.beat(beat))
+
+    async def _leave(self, _scope: Scope, worker: WorkerRef) -> object:
+        return _answer(known=self._registry.remove(worker, "worker left"))
+
+    async def _drain(self, _scope: Scope, worker: WorkerRef) -> object:
+        return _answer(known=self._registry.drain(worker))
+
+    async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
+        return _answer(known=self._registry.remove(worker, "worker process ended"))
+
+
+def _answer(*, known: bool) -> object:
+    return Registered(known=known, beat_s=HEARTBEAT_S).model_dump()
