@@ -14,7 +14,7 @@ from server.clients.http import HTTPClient
 from server.core.clock import Clock, SystemClock
 from server.core.errors import MethodNotAllowed, NotFound
 from server.core.ids import new_id
-from server.gateway.fastchat import FastChatUpstream
+from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.models import list_models, show_model
 from server.gateway.relay import Relay
@@ -37,7 +37,9 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
     gateway_id = new_id("gw")
     fleet = Fleet(gateway_id, method=settings.dispatch, expected=settings.expected_models)
     http = HTTPClient()
-    fastchat_http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    fastchat_http = httpx.AsyncClient(
+        trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=None)
+    )
     relay = Relay(fleet, http, FastChatUpstream(fastchat_http), drain, settings.secret, gateway_id)
     gateway = Gateway(relay, fleet, created=int((clock or SystemClock()).wall()))
     controller = ControllerClient(settings.controller_url, settings.secret)

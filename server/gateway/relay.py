@@ -30,7 +30,7 @@ from server.core.limits import (
     WHOLE_REQUEST_S,
 )
 from server.gateway.asked import Asked, parse_asked
-from server.gateway.fastchat import FastChatUpstream
+from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import NOTHING, Fleet, Lease
 from server.web.asgi import JSON, Receive, Scope, Send, read_body
 from server.web.drain import Drain

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from server.clients.http import HTTPClient
 from server.core.settings import GatewaySettings
 from server.gateway.app import Gateway
-from server.gateway.fastchat import FastChatUpstream
+from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.relay import Relay
 from server.web.drain import Drain

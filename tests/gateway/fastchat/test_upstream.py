@@ -23,8 +23,8 @@ from server.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from server.gateway.fastchat import FastChatUpstream
-from server.gateway.fastchat_client import TEMPLATE_S
+from server.gateway.fastchat.client import TEMPLATE_S
+from server.gateway.fastchat.upstream import FastChatUpstream
 from server.wire.fastchat import ErrorCode, failure, piece
 from server.wire.fleet import Ability
 from tests.fakes.clock import ManualClock
@@ -232,6 +232,15 @@ async def test_embeddings_are_asked_for_in_batches_and_told_in_order() -> None:
     assert answer["data"][0]["embedding"] == b64encode(pack("<2f", 1.0, 0.5)).decode()
 
 
+@pytest.mark.parametrize("vectors", [None, [], [[1.0]] * 2, ["x"], [[1e300]], [7]])
+async def test_vectors_that_are_none_are_a_bad_answer(vectors: object) -> None:
+    worker = Worker()
+    worker.answers["/worker_get_embeddings"] = {"embedding": vectors, "token_num": 1}
+    fields = {"model": "m", "input": "t", "encoding_format": "base64"}
+    with pytest.raises(BadAnswer):
+        await ask(worker, fields, "embeddings")
+
+
 async def test_a_prompt_without_room_for_an_answer_is_refused_before_it_is_sent() -> None:
     worker = Worker()
     worker.answers["/count_token"] = {"count": 100, "error_code": 0}
@@ -405,7 +414,7 @@ async def test_leaving_in_mid_stream_hangs_up_on_the_worker() -> None:
 async def test_a_worker_silent_between_two_pieces_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.gateway.fastchat_client.BETWEEN_TOKENS_S", 0.05)
+    monkeypatch.setattr("server.gateway.fastchat.client.BETWEEN_TOKENS_S", 0.05)
     worker = Worker()
     worker.stream = STREAM_HEAD + chunk(said("He"))
     with pytest.raises(CutOff, match="silent"):

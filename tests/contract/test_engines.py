@@ -1,0 +1,202 @@
+"""What every engine in `server/worker/engines/` keeps to; a new one is found by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from server.core.errors import BadRequest, StartError
+from server.core.settings import ModelSettings
+from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Text, Tokens, Turn
+from server.worker.engines import kinds, load_engine, loader
+from tests.fakes.engines import Said, settings_for
+
+WORDS = "one two three four five 你好 世界 🙂 six seven eight nine ten"
+TALK = Chat((Turn("system", "Be brief."), Turn("user", WORDS)))
+HOT = Ask(max_tokens=24, temperature=1.5, seed=11)
+
+
+@pytest.fixture(scope="module", params=kinds())
+def loaded(request: pytest.FixtureRequest, tiny_llama: Path) -> tuple[Engine, Said]:
+    said = Said()
+    engine = load_engine(settings_for(request.param, tiny_llama), said)
+    request.addfinalizer(engine.close)
+    return engine, said
+
+
+@pytest.fixture
+def engine(loaded: tuple[Engine, Said]) -> Engine:
+    return loaded[0]
+
+
+@pytest.fixture
+def writer(engine: Engine) -> Engine:
+    if "chat" not in engine.abilities:
+        pytest.skip("it writes no text")
+    return engine
+
+
+@pytest.fixture
+def embedder(engine: Engine) -> Engine:
+    if "embeddings" not in engine.abilities:
+        pytest.skip("it makes no embeddings")
+    return engine
+
+
+@pytest.fixture
+async def talk(writer: Engine) -> AsyncIterator[Prepared]:
+    yield await writer.prepare(TALK)
+
+
+async def run(engine: Engine, prepared: Prepared, ask: Ask) -> list[Delta]:
+    return [delta async for delta in engine.generate(prepared, ask)]
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+def test_it_says_what_it_can_do(engine: Engine) -> None:
+    assert set(engine.abilities) & {"chat", "completions", "embeddings"}
+    assert engine.context_length is None or engine.context_length > 0
+
+
+def test_it_tells_how_loading_goes(loaded: tuple[Engine, Said]) -> None:
+    reports = loaded[1].reports
+    assert reports
+    assert all(report.state == "loading" and report.detail for report in reports)
+
+
+async def test_what_it_cannot_do_is_refused(engine: Engine) -> None:
+    if "embeddings" not in engine.abilities:
+        with pytest.raises(BadRequest):
+            await engine.embed(["hi"])
+    if "chat" not in engine.abilities:
+        with pytest.raises(BadRequest):
+            await engine.prepare(TALK)
+
+
+async def test_a_longer_prompt_has_more_tokens(writer: Engine) -> None:
+    short, long = await writer.prepare(Text("one")), await writer.prepare(Text("one two three"))
+    assert 0 < short.tokens < long.tokens
+
+
+async def test_the_text_of_a_prompt_is_kept(writer: Engine) -> None:
+    assert WORDS in (await writer.prepare(Text(WORDS))).text
+
+
+async def test_only_the_last_delta_is_finished(writer: Engine, talk: Prepared) -> None:
+    deltas = await run(writer, talk, HOT)
+    assert [delta.finish is not None for delta in deltas] == [False] * (len(deltas) - 1) + [True]
+    counts = [delta.tokens for delta in deltas]
+    assert counts == sorted(counts)
+    assert all(delta.text for delta in deltas[:-1])
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+async def test_no_more_tokens_than_asked_for(writer: Engine, talk: Prepared, most: int) -> None:
+    last = (await run(writer, talk, replace(HOT, max_tokens=most)))[-1]
+    assert (last.tokens, last.finish) == (most, "length")
+
+
+async def test_no_delta_has_a_broken_character(writer: Engine, talk: Prepared) -> None:
+    for seed in range(5):
+        deltas = await run(writer, talk, replace(HOT, seed=seed, temperature=2.0))
+        assert "\ufffd" not in text_of(deltas)
+
+
+async def test_the_same_seed_gives_the_same_text_in_company(writer: Engine, talk: Prepared) -> None:
+    alone = [text_of(await run(writer, talk, replace(HOT, seed=seed))) for seed in range(4)]
+    together = await asyncio.gather(
+        *(run(writer, talk, replace(HOT, seed=seed)) for seed in range(4))
+    )
+    assert [text_of(deltas) for deltas in together] == alone
+
+
+async def test_temperature_zero_needs_no_seed(writer: Engine, talk: Prepared) -> None:
+    greedy = Ask(max_tokens=16, temperature=0)
+    assert await run(writer, talk, greedy) == await run(writer, talk, greedy)
+
+
+async def test_a_stop_text_ends_the_answer_and_is_not_in_it(
+    writer: Engine, talk: Prepared
+) -> None:
+    whole = text_of(await run(writer, talk, HOT))
+    for length in (1, 2, 3):
+        stop = whole[4 : 4 + length]
+        deltas = await run(writer, talk, replace(HOT, stop=("never said", stop)))
+        assert text_of(deltas) == whole[: whole.find(stop)]
+        assert deltas[-1].finish == "stop"
+
+
+async def test_tokens_are_a_prompt_too(writer: Engine) -> None:
+    prepared = await writer.prepare(Tokens((5, 6, 7)))
+    assert prepared.tokens == 3
+    assert (await run(writer, prepared, HOT))[-1].finish
+
+
+async def test_leaving_stops_it_within_one_token(writer: Engine, talk: Prepared) -> None:
+    late = writer.tokens_after_cancel
+    for _ in range(5):
+        async with aclosing(writer.generate(talk, replace(HOT, max_tokens=60))) as deltas:
+            await anext(deltas)
+    await run(writer, talk, HOT)
+    assert writer.tokens_after_cancel - late <= 5
+
+
+async def test_one_who_leaves_does_not_disturb_the_others(writer: Engine, talk: Prepared) -> None:
+    alone = await run(writer, talk, HOT)
+    staying = asyncio.create_task(run(writer, talk, HOT))
+    leaving = [asyncio.create_task(run(writer, talk, replace(HOT, seed=i))) for i in range(3)]
+    await asyncio.sleep(0)
+    for task in leaving:
+        task.cancel()
+    assert text_of(await staying) == text_of(alone)
+
+
+async def test_vectors_have_length_one_and_keep_their_order(embedder: Engine) -> None:
+    texts = [f"text number {number} " * (number % 5 + 1) for number in range(40)]
+    together = await embedder.embed(texts)
+    assert together.tokens > len(texts)
+    for text, vector in zip(texts[::13], together.vectors[::13], strict=True):
+        alone = (await embedder.embed([text])).vectors[0]
+        assert math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-4)
+        assert math.isclose(sum(a * b for a, b in zip(alone, vector, strict=True)), 1, abs_tol=1e-4)
+
+
+async def test_fewer_dimensions_are_the_first_ones(embedder: Engine) -> None:
+    whole = (await embedder.embed(["hello"])).vectors[0]
+    short = (await embedder.embed(["hello"], 4)).vectors[0]
+    length = math.hypot(*whole[:4])
+    assert short == pytest.approx([value / length for value in whole[:4]], abs=1e-4)
+    with pytest.raises(BadRequest):
+        await embedder.embed(["hello"], len(whole) + 1)
+
+
+async def test_token_inputs_are_embedded(embedder: Engine) -> None:
+    assert len((await embedder.embed([(100, 101), "hi"])).vectors) == 2
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
+    with pytest.raises(StartError, match=r"'vroom'.*echo.*transformers"):
+        loader("vroom")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "echo"])
+def test_a_missing_model_is_named(kind: str, tmp_path: Path) -> None:
+    settings = ModelSettings(name="lost-model", path=str(tmp_path / "no"), engine=kind)
+    with pytest.raises(StartError, match="lost-model"):
+        load_engine(settings, Said())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "echo"])
+def test_an_empty_folder_is_no_model(kind: str, tmp_path: Path) -> None:
+    settings = ModelSettings(name="empty-model", path=str(tmp_path), engine=kind, device="cpu")
+    with pytest.raises(StartError, match="empty-model"):
+        load_engine(settings, Said())
