@@ -20,8 +20,9 @@ from server.controller.sweeper import Sweeper
 from server.core.clock import Clock, SystemClock
 from server.web.asgi import ASGIApp, Scope
 from server.web.drain import Drain
-from server.web.edge import Check, Edge, internal_secret, known_host, known_origin
+from server.web.edge import Check, Edge, internal_secret, known_host
 from server.web.lifespan import with_lifespan
+from server.web.origins import Origins
 from server.web.table import Table
 from server.wire.fleet import SECRET_HEADER
 from server.wire.process import ControllerProcess
@@ -59,11 +60,17 @@ def create_app(
 
     checks = (
         known_host(settings.controller),
-        known_origin(settings.controller),
         fleet_secret(settings.secret),
         *([closed_reads(callers)] if settings.closed else []),
     )
-    edge = Edge(table, drain, checks, ready=sweeper.missing, uncounted=frozenset({EVENTS}))
+    edge = Edge(
+        table,
+        drain,
+        checks,
+        origins=Origins(settings.controller.allowed_origins),
+        ready=sweeper.missing,
+        uncounted=frozenset({EVENTS}),
+    )
     return with_lifespan(edge, lifespan)
 
 

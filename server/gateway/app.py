@@ -20,8 +20,9 @@ from server.gateway.models import list_models, show_model
 from server.gateway.relay import Relay
 from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
 from server.web.drain import Drain
-from server.web.edge import Edge, bearer_key, known_host, known_origin
+from server.web.edge import Edge, bearer_key, known_host
 from server.web.lifespan import with_lifespan
+from server.web.origins import Origins
 from server.wire.fleet import Ability
 from server.wire.process import GatewayProcess
 
@@ -60,12 +61,14 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
             await fastchat_http.aclose()
             await controller.aclose()
 
+    origins = Origins(settings.gateway.allowed_origins)
     checks = (
         known_host(settings.gateway),
-        known_origin(settings.gateway),
         bearer_key(settings.gateway.api_keys),
     )
-    return with_lifespan(Edge(gateway, drain, checks, ready=fleet.missing), lifespan)
+    return with_lifespan(
+        Edge(gateway, drain, checks, origins=origins, ready=fleet.missing), lifespan
+    )
 
 
 class Gateway:

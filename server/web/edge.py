@@ -6,17 +6,17 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from server.core.errors import Forbidden, Internal, RequestError, Unauthorized, Unavailable
 from server.core.ids import new_id
 from server.core.secrets import same_secret
-from server.core.settings import ServerSettings, is_loopback
+from server.core.settings import ServerSettings
 from server.web.asgi import (
     ASGIApp,
     ClientLeft,
+    Header,
     Message,
     Receive,
     Scope,
@@ -26,6 +26,7 @@ from server.web.asgi import (
     send_problem,
 )
 from server.web.drain import Drain
+from server.web.origins import Origins, is_preflight, send_permission
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,18 @@ class Edge:
         drain: Drain,
         checks: Iterable[Check] = (),
         *,
+        origins: Origins | None = None,
         ready: Callable[[], str | None] = lambda: None,
         uncounted: frozenset[str] = frozenset(),
     ) -> None:
-        """`ready` says what is missing, None for nothing; `uncounted` paths may stay open."""
+        """`origins`: web pages that may call; none may without it.
+
+        `ready` says what is missing, None for nothing; `uncounted` paths may stay open.
+        """
         self.app = app
         self.drain = drain
         self.checks = tuple(checks)
+        self.origins = origins or Origins()
         self.ready = ready
         self.uncounted = uncounted
 
@@ -73,8 +79,12 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, self.origins.headers(scope))
         try:
+            self.origins.check(scope)
+            if is_preflight(scope):
+                await send_permission(scope, answer.send)
+                return
             self._admit(scope)
             await self.app(scope, receive, answer.send)
         except ClientLeft:
@@ -105,19 +115,19 @@ class Edge:
 
 
 class _Answer:
-    """Puts the request's id on the head, and knows whether the head has been sent."""
+    """Adds to the head of an answer, and knows whether it has been sent."""
 
-    __slots__ = ("_request_id", "_send", "started")
+    __slots__ = ("_headers", "_send", "started")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: tuple[Header, ...]) -> None:
         self._send = send
-        self._request_id = (b"x-request-id", request_id.encode())
+        self._headers = ((b"x-request-id", request_id.encode()), *headers)
         self.started = False
 
     async def send(self, message: Message) -> None:
         if not self.started and message["type"] == "http.response.start":
             self.started = True
-            message["headers"] = [*message.get("headers", ()), self._request_id]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
 
 
@@ -130,21 +140,6 @@ def known_host(settings: ServerSettings) -> Check:
         host = (header(scope, b"host") or b"").decode("latin-1").lower()
         if not anything and _without_port(host) not in names:
             raise Forbidden("This host name is not served here (allowed_hosts).", code="bad_host")
-
-    return check
-
-
-def known_origin(settings: ServerSettings) -> Check:
-    """Refuses requests that a web page of another site makes."""
-    allowed = frozenset(settings.allowed_origins)
-
-    def check(scope: Scope) -> None:
-        raw = header(scope, b"origin")
-        if raw is None:
-            return
-        origin = raw.decode("latin-1")
-        if origin not in allowed and not is_loopback(urlsplit(origin).hostname or ""):
-            raise Forbidden("This web page may not call here (allowed_origins).", code="bad_origin")
 
     return check
 

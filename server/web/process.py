@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import IO, NoReturn, TypeVar
 
@@ -25,7 +26,7 @@ import uvloop
 from server.core.errors import ShortlineError, StartError
 from server.core.limits import DRAIN_S
 from server.core.log import configure_logging
-from server.web.asgi import ASGIApp
+from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.drain import Drain
 from server.web.guard import GuardedProtocol
 from server.wire.process import Report, RoleSettings
@@ -72,7 +73,7 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
     listener = bind(settings.host, settings.port)
     address = address_of(listener)
     drain = Drain()
-    app = build(settings, drain, say, address)
+    app = Remembering(build(settings, drain, say, address))
     server = DrainingServer(
         uvicorn.Config(
             app,
@@ -90,9 +91,26 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
         drain,
         on_started=lambda: say(Report(state="ready", address=address)),
     )
-    await server.serve(sockets=[listener])
+    with suppress(SystemExit):  # uvicorn's way to say that the lifespan failed
+        await server.serve(sockets=[listener])
     if not server.started:
-        raise StartError(f"{settings.name} did not start; its log says why")
+        raise app.failure or StartError(f"{settings.name} did not start; its log says why")
+
+
+class Remembering:
+    """Keeps the reason of a lifespan that failed, which uvicorn only logs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "lifespan":
+                self.failure = error
+            raise
 
 
 class DrainingServer(uvicorn.Server):

@@ -46,6 +46,9 @@ class RoleSettings(Frozen):
 
 class ControllerProcess(RoleSettings):
     controller: ControllerSettings
+    closed: bool = False
+    """FastChat's reading paths demand the secret too, because the gateway demands a key or
+    strangers can reach this port."""
 
 
 class GatewayProcess(RoleSettings):

@@ -17,7 +17,7 @@ from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.relay import Relay
 from server.web.drain import Drain
-from server.web.edge import Edge, bearer_key, known_host, known_origin
+from server.web.edge import Edge, bearer_key, known_host
 from server.wire.fleet import FleetView, WorkerView
 from tests.fakes.live_server import live_server
 
@@ -52,7 +52,7 @@ async def gateway(
     fleet, drain, http = Fleet("gw", expected=expected), Drain(), HTTPClient(connect_s=1)
     fleet.apply(FleetView(workers=workers))
     relay = Relay(fleet, http, FastChatUpstream(httpx.AsyncClient()), drain, SECRET, "gw")
-    checks = (known_host(settings), known_origin(settings), bearer_key(settings.api_keys))
+    checks = (known_host(settings), bearer_key(settings.api_keys))
     edge = Edge(Gateway(relay, fleet, created=1), drain, checks, ready=fleet.missing)
     async with (
         live_server(edge) as url,

@@ -17,12 +17,11 @@ from server.web.edge import (
     bearer_key,
     internal_secret,
     known_host,
-    known_origin,
     request_id_of,
 )
 from tests.fakes.live_server import live_server
 
-SETTINGS = ServerSettings(port=0, allowed_hosts=("box.lan",), allowed_origins=("https://a.org",))
+SETTINGS = ServerSettings(port=0, allowed_hosts=("box.lan",))
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,23 +98,6 @@ async def test_an_error_after_the_head_cuts_the_connection() -> None:
 async def test_only_known_hosts_are_served(host: str, status: int) -> None:
     async with served(known_host(SETTINGS)) as http:
         assert (await http.get("/", headers={"host": host})).status_code == status
-
-
-@pytest.mark.parametrize(
-    ("origin", "status"),
-    [
-        ("http://localhost:7861", 200),
-        ("http://127.0.0.1:7861", 200),
-        ("https://a.org", 200),
-        ("https://a.org.evil.example", 403),
-        ("http://127.0.0.1.evil.example", 403),
-        ("https://evil.example", 403),
-        ("null", 403),
-    ],
-)
-async def test_only_known_origins_are_served(origin: str, status: int) -> None:
-    async with served(known_origin(SETTINGS)) as http:
-        assert (await http.get("/", headers={"origin": origin})).status_code == status
 
 
 async def test_a_key_is_demanded_once_there_is_one() -> None:
