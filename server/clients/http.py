@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -239,6 +238,24 @@ class Answer:
         return await self._connection.chunk()
 
 
+class Exchange:
+    """One request and its answer; a class, because a generator costs more than the request."""
+
+    __slots__ = ("_client", "_connection", "_message", "_origin")
+
+    def __init__(self, client: HTTPClient, origin: Origin, message: bytes) -> None:
+        self._client = client
+        self._origin = origin
+        self._message = message
+
+    async def __aenter__(self) -> Answer:
+        self._connection = await self._client.open(self._origin, self._message)
+        return Answer(self._connection)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.take_back(self._origin, self._connection)
+
+
 class HTTPClient:
     """Connections to many origins, kept for reuse. Not for use from several event loops."""
 
@@ -247,8 +264,7 @@ class HTTPClient:
         self._tls = tls
         self._idle: dict[Origin, deque[Connection]] = {}
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self,
         origin: Origin,
         path: bytes,
@@ -256,23 +272,21 @@ class HTTPClient:
         headers: Sequence[Header] = (),
         *,
         method: bytes = b"POST",
-    ) -> AsyncIterator[Answer]:
-        """Send a request and read the head of its answer.
+    ) -> Exchange:
+        """Send a request and read the head of its answer: `async with … as answer`.
 
         Leaving the block before the end of the body closes the connection, which is how the
         peer learns that nobody listens. Raises `ConnectFailed` when nothing was sent, `CutOff`
         and `BadAnswer` after that. Time limits are the caller's.
         """
-        message = _message(origin, method, path, body, headers)
-        connection = await self._asked(origin, message)
-        try:
-            yield Answer(connection)
-        finally:
-            if connection.release():
-                self._keep(origin, connection)
+        return Exchange(self, origin, _message(origin, method, path, body, headers))
 
-    async def _asked(self, origin: Origin, message: bytes) -> Connection:
-        """A connection whose answer has begun."""
+    def take_back(self, origin: Origin, connection: Connection) -> None:
+        if connection.release():
+            self._keep(origin, connection)
+
+    async def open(self, origin: Origin, message: bytes) -> Connection:
+        """A connection on which `message` was sent and the answer has begun."""
         while True:
             connection = self._take_idle(origin) or await self._connect(origin)
             try:

@@ -23,7 +23,7 @@ from server.core.limits import (
 from server.core.strict_json import parse_object
 from server.web.asgi import JSON, Header, Receive, Scope, Send, read_body, send_whole
 from server.web.drain import Drain
-from server.web.patience import Patience, patience
+from server.web.patience import Patience
 from server.web.relay import read_whole
 from server.web.table import Routes
 from server.wire.fastchat import NUL, ErrorCode, PieceSplitter, failure
@@ -63,7 +63,7 @@ class FastChatRelay:
             await _end(send, failure(ErrorCode.CONTROLLER_NO_WORKER))
             return
         try:
-            async with patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+            async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                 await self._pass_on(worker, body, send, limit)
         except (TransportError, RequestError) as error:
             await _end(send, _failed(worker, error))
@@ -74,7 +74,7 @@ class FastChatRelay:
             answer = failure(ErrorCode.CONTROLLER_NO_WORKER).rstrip(NUL)
         else:
             try:
-                async with patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+                async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                     answer = await self._fetch(worker, scope["path"], body, limit)
             except (TransportError, RequestError) as error:
                 answer = _failed(worker, error).rstrip(NUL)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from server.clients.http import Origin
 from server.core.dispatch import Candidate, Method, choose
@@ -16,15 +16,24 @@ from server.wire.fleet import Ability, FleetView, WorkerView
 NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True, eq=False)
 class Lease:
-    """One request counted in flight at one worker."""
+    """One request counted in flight at one worker, from its making to the end of its block."""
 
-    worker: Worker
-    moved: bool = False
-    """The worker fell silent before its first byte; ask another one."""
-    on_move: Callable[[], None] | None = None
-    """Set while nothing has reached the client."""
+    __slots__ = ("moved", "on_move", "worker")
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.moved = False
+        """The worker fell silent before its first byte; ask another one."""
+        self.on_move: Callable[[], None] | None = None
+        """Set while nothing has reached the client."""
+        worker.leases.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.leases.discard(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -109,23 +118,15 @@ class Fleet:
             for other in self._by_model.get(model, ())
         )
 
-    @contextmanager
-    def take(
-        self, model: str, ability: Ability, *, but: frozenset[str] = NOTHING
-    ) -> Iterator[Lease]:
+    def take(self, model: str, ability: Ability, *, but: frozenset[str] = NOTHING) -> Lease:
         """Count one request in flight at the least busy worker of `model`.
 
+        The lease is a context manager: leave it exactly once.
         `but`: addresses that have failed already. Raises `ModelNotFound` for a model that nobody
         ever offered, `BadRequest` for one that cannot do this, `Unavailable` when all its
         workers are gone, `Overloaded` when they are full.
         """
-        worker = self._pick(model, ability, but)
-        lease = Lease(worker)
-        worker.leases.add(lease)
-        try:
-            yield lease
-        finally:
-            worker.leases.discard(lease)
+        return Lease(self._pick(model, ability, but))
 
     def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
         """Whether `take` would find somebody."""

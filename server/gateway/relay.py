@@ -35,7 +35,7 @@ from server.gateway.fleet import NOTHING, Fleet, Lease
 from server.web.asgi import JSON, Receive, Scope, Send, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
-from server.web.patience import Patience, patience
+from server.web.patience import Patience
 from server.web.relay import Stream, Upstream, end_with_error, is_stream, read_whole, send_answer
 from server.wire.fleet import GATEWAY_HEADER, SECRET_HEADER, Ability
 
@@ -72,7 +72,7 @@ class Relay:
         request_id = request_id_of(scope)
         delivery = Delivery(asked, send, request_id)
         try:
-            async with patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+            async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                 await self._deliver(delivery, limit)
         except RequestError as error:
             if not delivery.started:
@@ -86,33 +86,33 @@ class Relay:
     async def _deliver(self, delivery: Delivery, limit: Patience) -> None:
         """Ask one worker after another until one has begun to answer."""
         asked = delivery.asked
-        tried = NOTHING
-        tries = 0
         while True:
-            with self._fleet.take(asked.model, asked.ability, but=tried) as lease:
-                tried |= {lease.worker.view.address}
-                tries += 1
-                delivery.may_move = tries < TRIES_PER_REQUEST and self._fleet.offers(
-                    asked.model, asked.ability, but=tried
-                )
+            with self._fleet.take(asked.model, asked.ability, but=delivery.tried) as lease:
+                delivery.tried |= {lease.worker.view.address}
+                delivery.tries += 1
                 try:
                     await self._attempt(delivery, lease, limit)
                     return
                 except ConnectFailed as error:
-                    tries -= 1  # nothing was sent, so nothing is asked twice
+                    delivery.tries -= 1  # nothing was sent, so nothing is asked twice
                     self._fleet.rest(lease.worker)
                     cause: TransportError = error
                 except TransportError as error:
                     cause = error
             _note_failure(delivery, lease, cause)
-            may_retry = tries < TRIES_PER_REQUEST
-            if not may_retry or not self._fleet.offers(asked.model, asked.ability, but=tried):
+            if not self._may_move(delivery):
                 raise Unavailable(
                     f"The worker for {asked.model!r} was lost before it answered; "
                     "try again shortly.",
                     retry_after_s=RETRY_AFTER_S,
                     code="worker_lost",
                 ) from cause
+
+    def _may_move(self, delivery: Delivery) -> bool:
+        asked = delivery.asked
+        return delivery.tries < TRIES_PER_REQUEST and self._fleet.offers(
+            asked.model, asked.ability, but=delivery.tried
+        )
 
     async def _attempt(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         """Ask one worker. Raises `TransportError` only while nothing has been sent."""
@@ -136,7 +136,7 @@ class Relay:
         async with self._http.request(
             lease.worker.origin, asked.path, asked.body, headers
         ) as upstream:
-            if upstream.status in TRY_ELSEWHERE and delivery.may_move:
+            if upstream.status in TRY_ELSEWHERE and self._may_move(delivery):
                 raise CutOff(f"the worker answered {upstream.status}")
             await delivery.pass_on(upstream, lease, limit)
 
@@ -151,14 +151,15 @@ class Relay:
 class Delivery:
     """One request on its way to its client."""
 
-    __slots__ = ("asked", "may_move", "request_id", "send", "started")
+    __slots__ = ("asked", "request_id", "send", "started", "tried", "tries")
 
     def __init__(self, asked: Asked, send: Send, request_id: str) -> None:
         self.asked = asked
         self.send = send
         self.request_id = request_id
         self.started = False
-        self.may_move = False
+        self.tried = NOTHING
+        self.tries = 0
 
     async def pass_on(self, upstream: Upstream, lease: Lease, limit: Patience) -> None:
         """From here on the request stays where it is."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Drain:
@@ -16,9 +16,10 @@ class Drain:
     def __init__(self) -> None:
         self.begun = asyncio.Event()
         self.cutting = False
+        self.cuts: set[Callable[[], None]] = set()
+        """Ends one running request each; `cutting` tells it why."""
         self.in_flight = 0
         self._idle = asyncio.Event()
-        self._deadlines: set[asyncio.Timeout] = set()
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -31,23 +32,13 @@ class Drain:
             if not self.in_flight:
                 self._idle.set()
 
-    @asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-        """A time limit that `cut` brings forward; `cutting` then tells the two apart."""
-        async with asyncio.timeout(seconds) as limit:
-            self._deadlines.add(limit)
-            try:
-                yield limit
-            finally:
-                self._deadlines.discard(limit)
-
     async def finish(self, patience_s: float, farewell_s: float = 2.0) -> None:
         """Refuse new requests, let the running ones end, cut those left after `patience_s`."""
         self.begun.set()
         if not await self._idle_within(patience_s):
             self.cutting = True
-            for limit in list(self._deadlines):
-                limit.reschedule(asyncio.get_running_loop().time())
+            for cut in list(self.cuts):
+                cut()
             await self._idle_within(farewell_s)
 
     async def _idle_within(self, seconds: float) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 from server.core.errors import Unavailable, UpstreamTimeout
 from server.web.asgi import ClientLeft, Receive, until_left
@@ -15,61 +14,80 @@ Wait = Literal["upstream", "client"]
 
 
 class Patience:
-    """How much longer this request may wait, and for whom."""
+    """Cancels its block when its time is up, its client left, or the server must end.
 
-    __slots__ = ("_end", "_limit", "_loop", "_wait", "client_left")
+    Enter it once the request body has been read. The block may wait `whole_s` in all; `allow`
+    says how much of that the next wait may take. Raises `UpstreamTimeout`, `ClientLeft` or
+    `Unavailable`.
 
-    def __init__(self, limit: asyncio.Timeout, whole_s: float) -> None:
+    `allow` is called twice for each token, so it only notes when time will be up; the one timer
+    looks at the note when it fires.
+    """
+
+    __slots__ = (
+        "_cancel", "_client_left", "_drain", "_due", "_end", "_loop", "_receive", "_timer",
+        "_wait", "_watcher",
+    )  # fmt: skip
+
+    def __init__(self, receive: Receive, drain: Drain, whole_s: float) -> None:
+        self._receive = receive
+        self._drain = drain
         self._loop = asyncio.get_running_loop()
-        self._limit = limit
-        self._end = self._loop.time() + whole_s
+        self._end = self._due = self._loop.time() + whole_s
         self._wait: Wait = "upstream"
-        self.client_left = False
+        self._client_left = False
+        self._cancel = asyncio.timeout(None)
+
+    async def __aenter__(self) -> Self:
+        await self._cancel.__aenter__()
+        self._timer = self._loop.call_at(self._due, self._look)
+        self._watcher = self._loop.create_task(until_left(self._receive))
+        self._watcher.add_done_callback(self._leave)
+        self._drain.cuts.add(self.cut)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._drain.cuts.discard(self.cut)
+        self._timer.cancel()
+        self._watcher.remove_done_callback(self._leave)
+        self._watcher.cancel()
+        try:
+            await self._cancel.__aexit__(kind, error, trace)
+        except TimeoutError as expired:
+            raise self._verdict() from expired
 
     def allow(self, seconds: float, wait: Wait = "upstream") -> None:
         """From now on, no longer than `seconds`, and never beyond the end of the whole."""
         self._wait = wait
-        if not self.client_left:
-            self._limit.reschedule(min(self._loop.time() + seconds, self._end))
+        self._due = due = min(self._loop.time() + seconds, self._end)
+        if due < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
 
-    def leave(self) -> None:
-        self.client_left = True
-        if not self._limit.expired():
-            self._limit.reschedule(self._loop.time())
+    def cut(self) -> None:
+        """End it now."""
+        if not self._cancel.expired():
+            self._cancel.reschedule(self._loop.time())
 
-    def verdict(self, *, cutting: bool) -> Exception:
-        """Why it ended."""
-        if self.client_left or self._wait == "client":
+    def _look(self) -> None:
+        if self._loop.time() >= self._due:
+            self.cut()
+        else:
+            self._timer = self._loop.call_at(self._due, self._look)
+
+    def _leave(self, watcher: asyncio.Task[None]) -> None:
+        if not watcher.cancelled():
+            self._client_left = True
+            self.cut()
+
+    def _verdict(self) -> Exception:
+        if self._client_left or self._wait == "client":
             return ClientLeft()
-        if cutting:
+        if self._drain.cutting:
             return Unavailable("This server is shutting down.", retry_after_s=1)
         return UpstreamTimeout("The model took too long to answer.")
-
-
-@asynccontextmanager
-async def patience(receive: Receive, drain: Drain, whole_s: float) -> AsyncIterator[Patience]:
-    """Cancel the block when its time is up, its client left, or the server must end.
-
-    The request body must have been read. Raises `UpstreamTimeout`, `ClientLeft`, `Unavailable`.
-    """
-    waiting: Patience | None = None
-    watcher = asyncio.create_task(until_left(receive))
-    try:
-        async with drain.deadline(whole_s) as limit:
-            waiting = Patience(limit, whole_s)
-            watcher.add_done_callback(_leaving(waiting))
-            yield waiting
-    except TimeoutError as error:
-        if waiting is None or not limit.expired():
-            raise
-        raise waiting.verdict(cutting=drain.cutting) from error
-    finally:
-        watcher.cancel()
-
-
-def _leaving(waiting: Patience) -> Callable[[asyncio.Task[None]], None]:
-    def left(watcher: asyncio.Task[None]) -> None:
-        if not watcher.cancelled():
-            waiting.leave()
-
-    return left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,7 +23,8 @@ _PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-af
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
 _END_MARK = re.compile(rb'data: ?\[DONE\]|"finish_reason"\s*:\s*"')
-_MARK_BYTES = 64
+_LAST_PIECES = 8
+"""Enough to hold the last content, the finish reason, the usage and the end mark."""
 _FAREWELL_S = 2.0
 
 
@@ -80,8 +82,7 @@ class Stream:
         self._limit = limit
         self._change = change
         self._events = EventSplitter()
-        self._tail = b""
-        self._whole = False
+        self._last: deque[bytes] = deque(maxlen=_LAST_PIECES)
         self._first = b""
 
     async def open(self) -> None:
@@ -102,7 +103,7 @@ class Stream:
                 await send({"type": "http.response.body", "body": events, "more_body": True})
                 self._limit.allow(BETWEEN_TOKENS_S)
                 events = await self._next()
-            if not self._whole:
+            if not _END_MARK.search(b"".join(self._last)):
                 raise BadAnswer("the stream ended without its end mark")
         except TransportError as error:
             raise WorkerLost(
@@ -118,17 +119,11 @@ class Stream:
             except ValueError as error:
                 raise BadAnswer(str(error)) from error
             if events:
-                self._watch_for_end(events)
+                self._last.append(events)
                 return self._change(events) if self._change else events
         if self._events.rest().strip():
             raise BadAnswer("the stream ended inside an event")
         return b""
-
-    def _watch_for_end(self, events: bytes) -> None:
-        if not self._whole:
-            seen = self._tail + events
-            self._whole = _END_MARK.search(seen) is not None
-            self._tail = seen[-_MARK_BYTES:]
 
 
 async def end_with_error(send: Send, error: RequestError, request_id: str) -> None:

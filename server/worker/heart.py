@@ -10,6 +10,7 @@ from random import uniform
 
 from server.clients.fleet import ControllerClient
 from server.core.errors import TransportError
+from server.core.ids import new_id
 from server.core.limits import HEARTBEAT_S
 from server.wire.fleet import Beat, Load, Registered, Registration, WorkerRef
 
@@ -20,7 +21,10 @@ GOODBYE_S = 1.0
 
 
 class Heart:
-    """`load` is asked at every beat. Trouble with the controller is survived, never raised."""
+    """`load` is asked at every beat. Trouble with the controller is survived, never raised.
+
+    Every registration is a new generation: what an earlier one still says is not believed.
+    """
 
     def __init__(
         self, controller: ControllerClient, registration: Registration, load: Callable[[], Load]
@@ -63,9 +67,11 @@ class Heart:
             await asyncio.sleep(min(pause_s, HEARTBEAT_S))
 
     async def _register(self) -> Registered:
-        current = self._registration.model_copy(update={"load": self._load()})
-        answer = await self._controller.register(current)
-        log.info("registered", extra={"address": current.address, "models": current.models})
+        self._registration = self._registration.model_copy(
+            update={"load": self._load(), "generation": new_id("gen")}
+        )
+        answer = await self._controller.register(self._registration)
+        log.info("registered", extra={"generation": self._registration.generation})
         return answer
 
     async def _beat(self) -> Registered:

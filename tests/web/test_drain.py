@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from server.web.drain import Drain
 
 
@@ -28,15 +26,15 @@ async def test_a_running_request_gets_its_time() -> None:
 
 async def test_one_that_takes_too_long_is_cut() -> None:
     drain = Drain()
+    cut = asyncio.Event()
+    drain.cuts.add(cut.set)
 
     async def endless() -> None:
         with drain.counted():
-            async with drain.deadline(60):
-                await asyncio.Event().wait()
+            await cut.wait()
 
     running = asyncio.create_task(endless())
     await asyncio.sleep(0)
     await drain.finish(patience_s=0.01)
     assert drain.cutting
-    with pytest.raises(TimeoutError):
-        await running
+    await running

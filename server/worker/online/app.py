@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from server.clients.fleet import ControllerClient
 from server.clients.http import HTTPClient, Origin
 from server.core.errors import MethodNotAllowed, NotFound, StartError
-from server.core.ids import new_id
 from server.core.settings import ProviderSettings
 from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.drain import Drain
@@ -40,7 +39,6 @@ def create_app(settings: OnlineWorkerProcess, drain: Drain, address: str) -> ASG
         online.relay = ProviderRelay(provider, origin, settings.api_key, names, http, slots, drain)
         registration = Registration(
             address=address,
-            generation=new_id("gen"),
             models=tuple(names),
             abilities=provider.abilities,
             kind="online_api",

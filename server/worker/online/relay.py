@@ -21,7 +21,7 @@ from server.core.strict_json import parse_object
 from server.web.asgi import Receive, Scope, Send, header, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
-from server.web.patience import Patience, patience
+from server.web.patience import Patience
 from server.web.relay import Stream, end_with_error, is_stream, read_whole, send_answer
 from server.wire.fleet import GATEWAY_HEADER
 from server.worker.online.provider import (
@@ -72,7 +72,7 @@ class ProviderRelay:
         passage = _Passage()
         try:
             async with (
-                patience(receive, self._drain, WHOLE_REQUEST_S) as limit,
+                Patience(receive, self._drain, WHOLE_REQUEST_S) as limit,
                 self._slots.take(_gateway_of(scope)),
             ):
                 limit.allow(FIRST_TOKEN_S if fields.get("stream") else WHOLE_REQUEST_S)
