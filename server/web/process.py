@@ -25,7 +25,6 @@ import uvicorn
 import uvloop
 
 from server.core.errors import ShortlineError, StartError
-from server.core.limits import DRAIN_S
 from server.core.log import configure_logging
 from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.drain import Drain
@@ -90,6 +89,7 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
             timeout_graceful_shutdown=_FAREWELL_S,
         ),
         drain,
+        settings.drain_s,
         on_started=lambda: say(Report(state="ready", address=address)),
     )
     with suppress(SystemExit):  # uvicorn's way to say that the lifespan failed
@@ -118,10 +118,15 @@ class DrainingServer(uvicorn.Server):
     """Drains on the first signal, ends at once on the second, and exits with code 0."""
 
     def __init__(
-        self, config: uvicorn.Config, drain: Drain, on_started: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        drain: Drain,
+        drain_s: float,
+        on_started: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._drain_s = drain_s
         self._on_started = on_started
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -144,7 +149,7 @@ class DrainingServer(uvicorn.Server):
             self._draining = asyncio.create_task(self._finish())
 
     async def _finish(self) -> None:
-        await self._drain.finish(DRAIN_S)
+        await self._drain.finish(self._drain_s)
         self.should_exit = True
 
 

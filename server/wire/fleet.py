@@ -78,7 +78,9 @@ class WorkerView(Registration):
 
 class FleetView(Frozen):
     version: int = VERSION
+    controller: str = ""
+    """New at each start of a controller."""
     settled: bool = True
     """False while a controller that has just started waits for its workers to come back: that a
     worker is absent means nothing yet."""
-    workers: tuple[WorkerView, ...]
+    workers: tuple[WorkerView, ...] = ()

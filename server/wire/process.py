@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from server.core.dispatch import Method
+from server.core.limits import DRAIN_S
 from server.core.secrets import Secret
 from server.core.settings import (
     ControllerSettings,
@@ -42,6 +43,8 @@ class RoleSettings(Frozen):
     """0: choose a free one and report it."""
     secret: Secret
     log_level: str = "info"
+    drain_s: float = DRAIN_S
+    """Time for running requests once it is told to stop."""
 
 
 class ControllerProcess(RoleSettings):

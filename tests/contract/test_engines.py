@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,38 +16,48 @@ from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Text, Tokens, Turn
 from server.worker.engines import kinds, load_engine, loader
-from tests.fakes.engines import Said, settings_for
+from tests.fakes.engines import Said, kinds_that, settings_for
 
 WORDS = "one two three four five 你好 世界 🙂 six seven eight nine ten"
 TALK = Chat((Turn("system", "Be brief."), Turn("user", WORDS)))
 HOT = Ask(max_tokens=24, temperature=1.5, seed=11)
 
 
-@pytest.fixture(scope="module", params=kinds())
-def loaded(request: pytest.FixtureRequest, tiny_llama: Path) -> tuple[Engine, Said]:
-    said = Said()
-    engine = load_engine(settings_for(request.param, tiny_llama), said)
-    request.addfinalizer(engine.close)
-    return engine, said
+Loaded = tuple[Engine, Said]
+
+
+@pytest.fixture(scope="module")
+def load_once(tiny_llama: Path, request: pytest.FixtureRequest) -> Callable[[str], Loaded]:
+    """A loaded engine of a kind, and what it said meanwhile."""
+
+    @cache
+    def load(kind: str) -> Loaded:
+        said = Said()
+        engine = load_engine(settings_for(kind, tiny_llama), said)
+        request.addfinalizer(engine.close)
+        return engine, said
+
+    return load
+
+
+@pytest.fixture(params=kinds())
+def loaded(load_once: Callable[[str], Loaded], request: pytest.FixtureRequest) -> Loaded:
+    return load_once(request.param)
 
 
 @pytest.fixture
-def engine(loaded: tuple[Engine, Said]) -> Engine:
+def engine(loaded: Loaded) -> Engine:
     return loaded[0]
 
 
-@pytest.fixture
-def writer(engine: Engine) -> Engine:
-    if "chat" not in engine.abilities:
-        pytest.skip("it writes no text")
-    return engine
+@pytest.fixture(params=kinds_that("chat"))
+def writer(load_once: Callable[[str], Loaded], request: pytest.FixtureRequest) -> Engine:
+    return load_once(request.param)[0]
 
 
-@pytest.fixture
-def embedder(engine: Engine) -> Engine:
-    if "embeddings" not in engine.abilities:
-        pytest.skip("it makes no embeddings")
-    return engine
+@pytest.fixture(params=kinds_that("embeddings"))
+def embedder(load_once: Callable[[str], Loaded], request: pytest.FixtureRequest) -> Engine:
+    return load_once(request.param)[0]
 
 
 @pytest.fixture
@@ -67,7 +78,7 @@ def test_it_says_what_it_can_do(engine: Engine) -> None:
     assert engine.context_length is None or engine.context_length > 0
 
 
-def test_it_tells_how_loading_goes(loaded: tuple[Engine, Said]) -> None:
+def test_it_tells_how_loading_goes(loaded: Loaded) -> None:
     reports = loaded[1].reports
     assert reports
     assert all(report.state == "loading" and report.detail for report in reports)
@@ -124,9 +135,7 @@ async def test_temperature_zero_needs_no_seed(writer: Engine, talk: Prepared) ->
     assert await run(writer, talk, greedy) == await run(writer, talk, greedy)
 
 
-async def test_a_stop_text_ends_the_answer_and_is_not_in_it(
-    writer: Engine, talk: Prepared
-) -> None:
+async def test_a_stop_text_ends_the_answer_and_is_not_in_it(writer: Engine, talk: Prepared) -> None:
     whole = text_of(await run(writer, talk, HOT))
     for length in (1, 2, 3):
         stop = whole[4 : 4 + length]

@@ -1,0 +1,40 @@
+"""Whether prompt and answer fit into the model, and OpenAI's words when they do not.
+
+https://platform.openai.com/docs/guides/error-codes
+"""
+
+from __future__ import annotations
+
+from server.core.errors import ContextLengthExceeded
+
+
+def room(
+    context_length: int | None, prompt_tokens: int, max_tokens: int | None, *, param: str
+) -> int:
+    """The most tokens that may be generated. Raises `ContextLengthExceeded`.
+
+    `max_tokens` None: the rest of the context. `param`: `messages` or `prompt`.
+    """
+    if context_length is None:
+        return max_tokens if max_tokens is not None else _UNLIMITED
+    left = context_length - prompt_tokens
+    if left < 1:
+        raise ContextLengthExceeded(
+            f"This model's maximum context length is {context_length} tokens. However, your "
+            f"{param} resulted in {prompt_tokens} tokens. "
+            f"Please reduce the length of the {param}.",
+            param=param,
+        )
+    if max_tokens is not None and max_tokens > left:
+        raise ContextLengthExceeded(
+            f"This model's maximum context length is {context_length} tokens. However, you "
+            f"requested {prompt_tokens + max_tokens} tokens ({prompt_tokens} in the {param}, "
+            f"{max_tokens} in the completion). "
+            f"Please reduce the length of the {param} or completion.",
+            param=param,
+        )
+    return left if max_tokens is None else max_tokens
+
+
+_UNLIMITED = 4096
+"""For an engine that knows no limit."""

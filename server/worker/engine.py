@@ -1,0 +1,161 @@
+"""What every engine can be asked, and how it answers. It knows nothing of HTTP.
+
+An engine is one file in `server/worker/engines/`; the file's name is its `kind` in the settings.
+Callers ask for one generation at a time and never learn how many run together, so that one batch
+for all of them can take the place of taking turns without any caller changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from server.core.errors import BadRequest
+from server.core.settings import ModelSettings
+from server.wire.fleet import Ability
+from server.wire.process import Report
+
+FinishReason = Literal["stop", "length"]
+Say = Callable[[Report], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: str
+    text: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation that the model's own template turns into a prompt."""
+
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A prompt as it is; the model's special tokens in it count as such."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A prompt in tokens of this very model."""
+
+    ids: tuple[int, ...]
+
+
+Prompt: TypeAlias = Chat | Text | Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prompt that can be generated from, once or several times."""
+
+    tokens: int
+    text: str
+    """The prompt as the model reads it."""
+    inner: object
+    """What only the engine that prepared it understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How to go on from a prompt. None: as the model's authors recommend."""
+
+    max_tokens: int
+    temperature: float | None = None
+    """0: always the likeliest token."""
+    top_p: float | None = None
+    top_k: int | None = None
+    """0: no limit."""
+    repetition_penalty: float | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+    """The same seed gives the same text, whatever else runs at the same time."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer and are not part of it."""
+    stop_token_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of an answer; the last one has a `finish`."""
+
+    text: str
+    """Whole characters, never a part of a stop text; may be empty in the last piece."""
+    tokens: int
+    """Tokens generated so far, those of the end mark included."""
+    finish: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    vectors: Sequence[Sequence[float]]
+    """One for each input, of length 1."""
+    tokens: int
+    """Of all inputs together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How FastChat's API server can build this model's prompts: fields of its `Conversation`."""
+
+    fields: Mapping[str, object]
+    empty_system: str = ""
+    """What it puts in front of the first user's text when there is no system message,"""
+    no_system: str = ""
+    """and what belongs there."""
+
+    def without_empty_system(self, prompt: str) -> str:
+        if not self.empty_system or not prompt.startswith(self.empty_system):
+            return prompt
+        return self.no_system + prompt.removeprefix(self.empty_system)
+
+
+class Engine:
+    """Base of all engines; an engine overrides what its `abilities` promise.
+
+    Its module has `def load(settings: ModelSettings, say: Say) -> Engine`, which blocks and
+    raises `StartError` naming the model and the cause.
+    """
+
+    abilities: tuple[Ability, ...] = ()
+    context_length: int | None = None
+    """Tokens of prompt and answer, or of one input."""
+    tokens_after_cancel: int = 0
+    """Tokens generated for somebody who had left; never more than one for each who leaves."""
+
+    async def prepare(self, prompt: Prompt) -> Prepared:
+        """Raises `BadRequest` for what the model's template does not take."""
+        raise BadRequest("This model does not generate text.", param="model")
+
+    def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
+        """The answer, piece by piece. To leave the generator is to cancel, within one step.
+
+        The caller has seen to it that prompt and answer fit into the context.
+        """
+        raise BadRequest("This model does not generate text.", param="model")
+
+    async def embed(
+        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+    ) -> Embedded:
+        """Raises `BadRequest` for an input that is too long, or `dimensions` it does not have."""
+        raise BadRequest("This model does not make embeddings.", param="model")
+
+    def style(self) -> Style | None:
+        """None: nobody else can build this model's prompts."""
+        return None
+
+    def close(self) -> None:
+        """Stop every thread. Running generations end as if cancelled."""
+
+
+Load = Callable[[ModelSettings, Say], Engine]

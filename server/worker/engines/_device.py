@@ -1,0 +1,67 @@
+"""Which device a model runs on, and in which precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from server.core.errors import StartError
+from server.core.settings import ModelSettings
+
+_GPU_SHARE = 0.9
+"""Of a GPU's memory, unless `memory_per_gpu` says otherwise."""
+
+
+def pick_device(settings: ModelSettings) -> str:
+    """`cpu`, `cuda` or `mps`. Raises `StartError` for one that is not here."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if settings.device == "auto":
+        return next(device for device, usable in there.items() if usable)
+    if not there.get(settings.device, False):
+        usable = ", ".join(device for device, usable in there.items() if usable)
+        raise StartError(
+            f"model {settings.name!r}: device {settings.device!r} is not here; there is: {usable}"
+        )
+    return settings.device
+
+
+def pick_dtype(settings: ModelSettings, device: str) -> Any:
+    """`"auto"`, the model's own, or a `torch.dtype`; on a CPU float32 is fastest nearly always."""
+    if settings.dtype != "auto":
+        return getattr(torch, settings.dtype)
+    return torch.float32 if device == "cpu" else "auto"
+
+
+def placement(settings: ModelSettings, device: str) -> dict[str, Any]:
+    """Arguments of `from_pretrained` that put the weights where they belong."""
+    if device != "cuda":
+        return {"device_map": {"": device}}
+    gpus = visible_gpus(settings)
+    if len(gpus) == 1 and settings.memory_per_gpu is None:
+        return {"device_map": {"": gpus[0]}}
+    return {"device_map": "auto", "max_memory": {gpu: _memory(settings, gpu) for gpu in gpus}}
+
+
+def visible_gpus(settings: ModelSettings) -> list[int]:
+    """Numbers as torch counts them: the launcher hides the other GPUs, which renumbers the rest.
+
+    Raises `StartError` for a GPU that is not here.
+    """
+    count = torch.cuda.device_count()
+    if not settings.gpus or len(settings.gpus) == count:
+        return list(range(count))
+    missing = [gpu for gpu in settings.gpus if gpu >= count]
+    if missing:
+        raise StartError(f"model {settings.name!r}: there is no GPU {missing[0]}; {count} are here")
+    return list(settings.gpus)
+
+
+def _memory(settings: ModelSettings, gpu: int) -> str | int:
+    if settings.memory_per_gpu is not None:
+        return settings.memory_per_gpu
+    return int(torch.cuda.get_device_properties(gpu).total_memory * _GPU_SHARE)

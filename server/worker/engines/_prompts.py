@@ -1,0 +1,128 @@
+"""Conversations and texts to tokens."""
+
+from __future__ import annotations
+
+import copy
+import re
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from server.clients.conversation import build_prompt
+from server.core.errors import BadRequest
+from server.worker.engine import Chat, Prompt, Text, Tokens, Turn
+
+CONTEXT_TOKENS = 8
+"""Of a prompt that the answer continues in mid-sentence."""
+_ROLES = {"developer": "system", "function": "tool"}
+"""OpenAI's roles that templates know by another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrompt:
+    ids: tuple[int, ...]
+    text: str
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    context: tuple[int, ...] = ()
+    """The end of a prompt that is continued, not answered."""
+
+
+class Prompter:
+    """Blocks; call it in a thread. `conversation`: FastChat's template for a model without one."""
+
+    def __init__(self, tokenizer: Any, conversation: str | None) -> None:
+        # Encoding sets options inside the tokenizer, so what decodes elsewhere needs its own.
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._lock = threading.Lock()
+        self._conversation = conversation
+        added = tokenizer.added_tokens_decoder.values()
+        self.specials = frozenset(token.content for token in added if token.special)
+        """Texts of the tokens that control the model."""
+        self._special = re.compile("|".join(map(re.escape, self.specials)) or r"(?!)")
+
+    def prepare(self, prompt: Prompt) -> TokenPrompt:
+        """Raises `BadRequest`."""
+        match prompt:
+            case Chat(turns) if self._conversation is not None:
+                built = build_prompt(self._conversation, [(turn.role, turn.text) for turn in turns])
+                ids = self._encode_text(built.text)
+                return TokenPrompt(ids, built.text, built.stop, built.stop_token_ids)
+            case Chat(turns):
+                return self._from_template(turns)
+            case Text(text):
+                ids = self._encode_text(text)
+            case Tokens(ids):
+                text = self._decoded(ids)
+        return TokenPrompt(ids, text, context=ids[-CONTEXT_TOKENS:])
+
+    def render(self, turns: Sequence[Turn]) -> str:
+        """The prompt that the model's own template makes of `turns`. Raises `BadRequest`."""
+        messages = [_message(turn) for turn in turns]
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            raise BadRequest(
+                f"This model's chat template does not take these messages: {error}",
+                param="messages",
+            ) from error
+        return text
+
+    def _from_template(self, turns: Sequence[Turn]) -> TokenPrompt:
+        """Special tokens in somebody's text are text: marks stand in for them in the template."""
+        if not any(self._special.search(turn.text) for turn in turns):
+            text = self.render(turns)
+            return TokenPrompt(self._encode(text), text)
+        mark = f"\ue000{secrets.token_hex(8)}"
+        taken: list[str] = []
+
+        def put_aside(found: re.Match[str]) -> str:
+            taken.append(found[0])
+            return f"{mark}-{len(taken) - 1}\ue001"
+
+        safe = [
+            Turn(turn.role, self._special.sub(put_aside, turn.text), turn.name) for turn in turns
+        ]
+        pieces = re.split(f"{mark}-(\\d+)\ue001", self.render(safe))
+        ids: list[int] = []
+        for index, piece in enumerate(pieces):
+            aside = index % 2 == 1
+            piece = pieces[index] = taken[int(piece)] if aside else piece
+            ids += self._encode(piece, plain=aside)
+        return TokenPrompt(tuple(ids), "".join(pieces))
+
+    def _encode_text(self, text: str) -> tuple[int, ...]:
+        """With the begin mark that the model was trained on, once."""
+        bos = self._tokenizer.bos_token
+        return self._encode(text, add_marks=not (bos and text.startswith(bos)))
+
+    def _encode(
+        self, text: str, *, add_marks: bool = False, plain: bool = False
+    ) -> tuple[int, ...]:
+        """`plain`: no part of the text is a special token."""
+        if not text and not add_marks:
+            return ()
+        with self._lock:
+            encoded = self._tokenizer(
+                text, add_special_tokens=add_marks, split_special_tokens=plain, verbose=False
+            )
+        return tuple(encoded["input_ids"])
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        vocabulary = len(self._tokenizer)
+        if any(not 0 <= token < vocabulary for token in ids):
+            raise BadRequest(f"This model's tokens are 0 to {vocabulary - 1}.", param="prompt")
+        with self._lock:
+            text: str = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+        return text
+
+
+def _message(turn: Turn) -> dict[str, str]:
+    message = {"role": _ROLES.get(turn.role, turn.role), "content": turn.text}
+    return message | ({"name": turn.name} if turn.name is not None else {})

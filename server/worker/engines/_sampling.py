@@ -1,0 +1,100 @@
+"""From the scores of all tokens to the next one, with random numbers of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+_GREEDY_BELOW = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+class Sampler:
+    """Picks the tokens of one answer; two with the same seed pick the same ones.
+
+    Order: repetition, frequency and presence penalties, bias, temperature, top_k, top_p.
+    """
+
+    def __init__(
+        self, sampling: Sampling, prompt: Sequence[int], vocabulary: int, device: torch.device
+    ) -> None:
+        self._ask = sampling
+        self._random = torch.Generator("cpu" if device.type == "mps" else device)
+        if sampling.seed is None:
+            self._random.seed()
+        else:
+            self._random.manual_seed(sampling.seed % 2**63)
+        self._counts: Tensor | None = None
+        """How often each token was picked; (vocabulary,)."""
+        self._seen: Tensor | None = None
+        """Whether each token stands in prompt or answer; (vocabulary,)."""
+        if sampling.frequency_penalty or sampling.presence_penalty:
+            self._counts = torch.zeros(vocabulary, device=device)
+        if sampling.repetition_penalty != 1.0:
+            self._seen = torch.zeros(vocabulary, dtype=torch.bool, device=device)
+            self._seen[list(prompt)] = True
+        self._bias = self._bias_of(sampling.logit_bias, vocabulary, device)
+
+    @torch.inference_mode()
+    def pick(self, scores: Tensor) -> int:
+        """The next token. `scores`: (vocabulary,), float32; it may be changed."""
+        scores = self._penalised(scores)
+        if self._ask.temperature < _GREEDY_BELOW or self._ask.top_p == 0.0:
+            token = int(scores.argmax())
+        else:
+            likely = _only_likely(scores / self._ask.temperature, self._ask.top_k, self._ask.top_p)
+            odds = likely.softmax(-1).to(self._random.device)
+            token = int(torch.multinomial(odds, 1, generator=self._random))
+        if self._counts is not None:
+            self._counts[token] += 1
+        if self._seen is not None:
+            self._seen[token] = True
+        return token
+
+    def _penalised(self, scores: Tensor) -> Tensor:
+        if self._seen is not None:
+            penalty = self._ask.repetition_penalty
+            weakened = torch.where(scores > 0, scores / penalty, scores * penalty)
+            scores = torch.where(self._seen, weakened, scores)
+        if self._counts is not None:
+            scores = scores - self._counts * self._ask.frequency_penalty
+            scores = scores - (self._counts > 0) * self._ask.presence_penalty
+        if self._bias is not None:
+            scores = scores + self._bias
+        return scores
+
+    @staticmethod
+    def _bias_of(bias: Mapping[int, float], vocabulary: int, device: torch.device) -> Tensor | None:
+        known = {token: value for token, value in bias.items() if 0 <= token < vocabulary}
+        if not known:
+            return None
+        tensor = torch.zeros(vocabulary, device=device)
+        tensor[list(known)] = torch.tensor(list(known.values()), device=device)
+        return tensor
+
+
+def _only_likely(scores: Tensor, top_k: int, top_p: float) -> Tensor:
+    """`scores` with minus infinity for all but the `top_k` best, and of those all but the fewest
+    whose probabilities reach `top_p`."""
+    if 0 < top_k < scores.shape[-1]:
+        scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -torch.inf)
+    if top_p < 1.0:
+        ordered, order = scores.sort(descending=True)
+        odds = ordered.softmax(-1)
+        beyond = odds.cumsum(-1) - odds >= top_p
+        scores = scores.masked_fill(torch.zeros_like(beyond).scatter(0, order, beyond), -torch.inf)
+    return scores

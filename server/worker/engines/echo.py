@@ -1,0 +1,107 @@
+"""Repeats what it hears, word by word: for trying the plumbing without a model.
+
+options:
+    delay_ms   pause in front of each token (0)
+    load_ms    how long it pretends to load (0)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import re
+import time
+from collections.abc import AsyncGenerator, Sequence
+
+from server.core.errors import BadRequest
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import (
+    Ask,
+    Chat,
+    Delta,
+    Embedded,
+    Engine,
+    FinishReason,
+    Prepared,
+    Prompt,
+    Say,
+    Text,
+    Tokens,
+)
+from server.worker.text.stops import StopHolder
+
+CONTEXT_LENGTH = 8192
+DIMENSIONS = 8
+_TOKEN = re.compile(r"\s*\S{1,16}|\s+")
+
+
+def load(settings: ModelSettings, say: Say) -> Engine:
+    say(Report(state="loading", detail="learning to repeat"))
+    time.sleep(float(settings.options.get("load_ms", 0)) / 1000)
+    delay_s = float(settings.options.get("delay_ms", 0)) / 1000
+    return EchoEngine(settings.context_length or CONTEXT_LENGTH, delay_s)
+
+
+class EchoEngine(Engine):
+    """A token is a word with the space in front of it, at most 16 characters."""
+
+    abilities = ("chat", "completions", "embeddings")
+
+    def __init__(self, context_length: int = CONTEXT_LENGTH, delay_s: float = 0.0) -> None:
+        self.context_length: int = context_length
+        self._delay_s = delay_s
+
+    async def prepare(self, prompt: Prompt) -> Prepared:
+        match prompt:
+            case Chat(turns):
+                heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+                tokens = sum(len(_tokens(turn.text)) for turn in turns)
+                return Prepared(tokens, heard, _tokens(heard))
+            case Text(text):
+                return Prepared(len(_tokens(text)), text, _tokens(text))
+            case Tokens(ids):
+                text = " ".join(map(str, ids))
+                return Prepared(len(ids), text, _tokens(text))
+
+    async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
+        words = _tokens(prepared.text)
+        finish: FinishReason = "stop" if len(words) <= ask.max_tokens else "length"
+        holder = StopHolder(ask.stop)
+        count = 0
+        for word in words[: ask.max_tokens]:
+            await asyncio.sleep(self._delay_s)
+            count += 1
+            text = holder.feed(word)
+            if holder.stopped:
+                finish = "stop"
+                break
+            if text:
+                yield Delta(text, count)
+            text = ""
+        else:
+            text = holder.flush()
+        yield Delta(text, count, finish)
+
+    async def embed(
+        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+    ) -> Embedded:
+        """Equal texts have equal vectors; nothing else about them means anything."""
+        width = dimensions or DIMENSIONS
+        if width > DIMENSIONS:
+            raise BadRequest(f"This model has {DIMENSIONS} dimensions.", param="dimensions")
+        texts = [item if isinstance(item, str) else " ".join(map(str, item)) for item in inputs]
+        await asyncio.sleep(self._delay_s)
+        tokens = sum(len(_tokens(text)) for text in texts)
+        return Embedded([_vector(text, width) for text in texts], tokens)
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text)
+
+
+def _vector(text: str, width: int) -> list[float]:
+    raw = [byte - 127.5 for byte in hashlib.sha256(text.encode()).digest()[:width]]
+    length = math.sqrt(sum(value * value for value in raw))
+    return [value / length for value in raw]

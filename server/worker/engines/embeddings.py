@@ -1,0 +1,167 @@
+"""Sentence embeddings with sentence-transformers, on a CPU or a GPU.
+
+Batches of all requests take turns in one thread.
+
+options:
+    truncate   true: cut off what is longer than the model reads (false: refuse it, as OpenAI does)
+    batch      inputs in one step (32)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from server.core.errors import BadRequest, ContextLengthExceeded, StartError
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import Embedded, Engine, Say
+from server.worker.engines._device import pick_device, pick_dtype
+from server.worker.engines._weights import BUNDLED, find_model, reason
+from server.worker.stepper import Stepper
+
+BATCH = 32
+KNOWN_WEIGHTS = {
+    "bundled:all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+}
+"""SHA-256 of `model.safetensors` as its authors published it; the package is somebody else's."""
+
+Batch = list[list[float]]
+
+
+def load(settings: ModelSettings, say: Say) -> Engine:
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = pick_device(settings)
+    folder = find_model(settings, say)
+    check_weights(settings, folder, say)
+    try:
+        say(Report(state="loading", detail=f"weights on {device}"))
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=settings.trust_remote_code,
+            local_files_only=True,
+            model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
+        )
+        say(Report(state="loading", detail="first step"))
+        return EmbeddingsEngine(settings, model)
+    except Exception as error:  # files of strangers fail in strange ways
+        raise StartError(
+            f"model {settings.name!r} cannot be loaded from {settings.path}: {reason(error)}"
+        ) from error
+
+
+def check_weights(settings: ModelSettings, folder: Path, say: Say) -> None:
+    """Raises `StartError` when bundled weights are not those that were published."""
+    expected = KNOWN_WEIGHTS.get(settings.path)
+    if expected is None:
+        if settings.path.startswith(BUNDLED):
+            raise StartError(f"model {settings.name!r}: its weights have no known SHA-256")
+        return
+    say(Report(state="loading", detail="checking the weights"))
+    try:
+        with (folder / "model.safetensors").open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StartError(f"model {settings.name!r}: {error.strerror}: {error.filename}") from error
+    if found != expected:
+        raise StartError(
+            f"model {settings.name!r}: {folder / 'model.safetensors'} is not the published file "
+            f"(SHA-256 {found[:12]}…, expected {expected[:12]}…)"
+        )
+
+
+class EmbeddingsEngine(Engine):
+    """Vectors have length 1, so their dot product is their cosine."""
+
+    abilities = ("embeddings",)
+
+    def __init__(self, settings: ModelSettings, model: Any) -> None:
+        self._model = model
+        # Counting sets options inside the tokenizer, so it needs one of its own.
+        self._tokenizer = copy.deepcopy(model.tokenizer)
+        self._counting = threading.Lock()
+        self.context_length: int | None = settings.context_length or model.max_seq_length
+        if settings.context_length is not None:
+            model.max_seq_length = settings.context_length
+        self._truncate = bool(settings.options.get("truncate", False))
+        self._batch = int(settings.options.get("batch", BATCH))
+        self.dimensions = len(self._encode(["first step"], None)[0])
+        self._stepper: Stepper[Batch] = Stepper(f"engine {settings.name}")
+
+    @property
+    def tokens_after_cancel(self) -> int:  # type: ignore[override]
+        return self._stepper.steps_after_cancel
+
+    async def embed(
+        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+    ) -> Embedded:
+        if dimensions is not None and dimensions > self.dimensions:
+            raise BadRequest(
+                f"This model's vectors have {self.dimensions} dimensions; ask for fewer, not more.",
+                param="dimensions",
+            )
+        texts = await asyncio.to_thread(self._texts, inputs)
+        counts = await asyncio.to_thread(self._count, texts)
+        longest = max(counts)
+        if self.context_length is not None and longest > self.context_length:
+            if not self._truncate:
+                raise ContextLengthExceeded(
+                    f"This model's maximum context length is {self.context_length} tokens, "
+                    f"however you requested {longest} tokens. Please reduce the length of the "
+                    "input, or let the operator set the model's option truncate.",
+                    param="input",
+                )
+            counts = [min(count, self.context_length) for count in counts]
+        vectors: Batch = []
+        async with aclosing(self._stepper.run(self._steps(texts, dimensions))) as batches:
+            async for batch in batches:
+                vectors += batch
+        return Embedded(vectors, sum(counts))
+
+    def close(self) -> None:
+        self._stepper.close()
+
+    def _steps(self, texts: list[str], dimensions: int | None) -> Iterator[Batch | None]:
+        for start in range(0, len(texts), self._batch):
+            yield self._encode(texts[start : start + self._batch], dimensions)
+
+    def _encode(self, texts: list[str], dimensions: int | None) -> Batch:
+        vectors = self._model.encode(
+            texts,
+            batch_size=self._batch,
+            normalize_embeddings=True,
+            truncate_dim=dimensions,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        found: Batch = vectors.astype("float32").tolist()
+        return found
+
+    def _count(self, texts: list[str]) -> list[int]:
+        """Tokens of each text, marks included, as the model would read it whole."""
+        with self._counting:
+            encoded = self._tokenizer(texts, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
+    def _texts(self, inputs: Sequence[str | tuple[int, ...]]) -> list[str]:
+        """Tokens are this model's own, not those of OpenAI's tokenizers."""
+        return [item if isinstance(item, str) else self._decoded(item) for item in inputs]
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        vocabulary = len(self._tokenizer)
+        if any(not 0 <= token < vocabulary for token in ids):
+            raise BadRequest(f"This model's tokens are 0 to {vocabulary - 1}.", param="input")
+        with self._counting:
+            text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text

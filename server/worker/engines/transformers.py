@@ -1,0 +1,247 @@
+"""Any decoder-only model that transformers can load, on a CPU or on GPUs.
+
+Requests take turns, one step each: a token, or a piece of a long prompt. One thread owns the
+model. A decode loop of our own, because `generate` samples from the one global random generator,
+cannot be left in mid-prompt and takes a fifth more time a token on a small model.
+
+options: none
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.cache_utils import DynamicLayer
+from transformers.utils import logging as transformers_log
+
+from server.clients.conversation import template_fields, template_for, template_names
+from server.core.errors import StartError, Unavailable
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Say, Style
+from server.worker.engines._device import pick_device, pick_dtype, placement
+from server.worker.engines._prompts import Prompter, TokenPrompt
+from server.worker.engines._sampling import Sampler, Sampling
+from server.worker.engines._weights import find_model, reason
+from server.worker.stepper import Stepper
+from server.worker.style import derive_style
+from server.worker.text.detokeniser import Detokeniser
+from server.worker.text.stops import StopHolder
+
+PREFILL_TOKENS = 512
+"""Of a prompt, read in one step."""
+_FALLBACK_CONTEXT = 2048
+_NO_LIMIT = 10**9
+"""Tokenizers say something larger when they know no limit."""
+
+
+def load(settings: ModelSettings, say: Say) -> Engine:
+    transformers_log.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_log.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = pick_device(settings)
+    folder = find_model(settings, say)
+    try:
+        tokenizer = _load_tokenizer(settings, folder, say)
+        model = _load_weights(settings, folder, device, say)
+        say(Report(state="loading", detail="first step"))
+        return TransformersEngine(settings, model, tokenizer)
+    except StartError:
+        raise
+    except Exception as error:  # files of strangers fail in strange ways
+        raise StartError(
+            f"model {settings.name!r} cannot be loaded from {settings.path}: {reason(error)}"
+        ) from error
+
+
+class TransformersEngine(Engine):
+    abilities = ("chat", "completions")
+
+    def __init__(self, settings: ModelSettings, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._defaults = model.generation_config
+        self._vocabulary: int = model.get_output_embeddings().weight.shape[0]
+        self.context_length: int = settings.context_length or _context_of(model, tokenizer)
+        self._conversation = _conversation_of(settings, tokenizer)
+        self._prompter = Prompter(tokenizer, self._conversation)
+        self._ends = _end_tokens(model, tokenizer)
+        self._prefill = _prefill_tokens(settings.name, self._forward)
+        self._style = self._find_style(settings)
+        self._stepper: Stepper[Delta] = Stepper(f"engine {settings.name}")
+
+    @property
+    def tokens_after_cancel(self) -> int:  # type: ignore[override]
+        return self._stepper.steps_after_cancel
+
+    async def prepare(self, prompt: Prompt) -> Prepared:
+        inner = await asyncio.to_thread(self._prompter.prepare, prompt)
+        return Prepared(len(inner.ids), inner.text, inner)
+
+    async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
+        assert isinstance(prepared.inner, TokenPrompt)
+        results = self._stepper.run(self._steps(prepared.inner, ask))
+        try:
+            async for delta in results:
+                yield delta
+        except torch.OutOfMemoryError as error:
+            raise Unavailable(
+                "The model ran out of memory; retry with a shorter prompt.", code="out_of_memory"
+            ) from error
+        finally:
+            await results.aclose()
+
+    def style(self) -> Style | None:
+        return self._style
+
+    def close(self) -> None:
+        self._stepper.close()
+
+    def _steps(self, prompt: TokenPrompt, ask: Ask) -> Iterator[Delta | None]:
+        """One forward pass a step."""
+        ends = self._ends_of(prompt, ask)
+        sampler = Sampler(self._sampling(ask), prompt.ids, self._vocabulary, self._model.device)
+        text = Detokeniser(self._decode, prompt.context)
+        holder = StopHolder((*prompt.stop, *ask.stop))
+        cache: Any = None
+        for start in range(0, len(prompt.ids), self._prefill):
+            piece = prompt.ids[start : start + self._prefill]
+            scores, cache = self._forward(piece, cache)
+            if start + self._prefill < len(prompt.ids):
+                yield None
+        for count in range(1, ask.max_tokens + 1):
+            token = sampler.pick(scores)
+            if token in ends:
+                yield Delta(holder.flush(), count, "stop")
+                return
+            new = holder.feed(text.feed(token))
+            if holder.stopped:
+                yield Delta(new, count, "stop")
+                return
+            if count == ask.max_tokens:
+                break
+            yield Delta(new, count) if new else None
+            scores, cache = self._forward((token,), cache)
+        yield Delta(new + holder.flush(), ask.max_tokens, "length")
+
+    @torch.inference_mode()
+    def _forward(self, ids: tuple[int, ...], cache: Any) -> tuple[Tensor, Any]:
+        """Scores of the token after `ids`, (vocabulary,) in float32, and the longer cache."""
+        step = torch.tensor([ids], device=self._model.device)
+        out = self._model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.logits[0, -1].float(), out.past_key_values
+
+    def _decode(self, ids: list[int]) -> str:
+        text: str = self._tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _sampling(self, ask: Ask) -> Sampling:
+        authors = self._defaults
+        greedy = authors.do_sample is False
+        return Sampling(
+            temperature=_first(ask.temperature, 0.0 if greedy else authors.temperature, 1.0),
+            top_p=_first(ask.top_p, authors.top_p, 1.0),
+            top_k=int(_first(ask.top_k, authors.top_k, 0)),
+            repetition_penalty=_first(ask.repetition_penalty, authors.repetition_penalty, 1.0),
+            frequency_penalty=ask.frequency_penalty,
+            presence_penalty=ask.presence_penalty,
+            logit_bias=ask.logit_bias,
+            seed=ask.seed,
+        )
+
+    def _ends_of(self, prompt: TokenPrompt, ask: Ask) -> frozenset[int]:
+        """Tokens that end the answer; a stop text that is a special token is never decoded."""
+        named = [stop for stop in (*prompt.stop, *ask.stop) if stop in self._prompter.specials]
+        ids = self._tokenizer.convert_tokens_to_ids(named)
+        return self._ends.union(prompt.stop_token_ids, ask.stop_token_ids, ids)
+
+    def _find_style(self, settings: ModelSettings) -> Style:
+        if self._conversation is not None:
+            return Style(template_fields(self._conversation))
+        own = derive_style(self._prompter.render, sorted(self._ends))
+        return own or Style(template_fields(template_for(settings.path)))
+
+
+def _load_tokenizer(settings: ModelSettings, folder: Path, say: Say) -> Any:
+    say(Report(state="loading", detail="tokenizer"))
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+
+
+def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) -> Any:
+    size_mb = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
+    if not size_mb:
+        raise StartError(
+            f"model {settings.name!r}: there are no weights (*.safetensors) in {folder}"
+        )
+    say(Report(state="loading", detail=f"weights, {size_mb:.0f} MB, on {device}"))
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        trust_remote_code=settings.trust_remote_code,
+        use_safetensors=True,
+        dtype=pick_dtype(settings, device),
+        output_loading_info=True,
+        **placement(settings, device),
+    )
+    model, info = loaded
+    missing = sorted(info["missing_keys"])
+    if missing:  # transformers would fill them with random numbers
+        raise StartError(
+            f"model {settings.name!r}: the weights in {folder} are incomplete: "
+            f"{len(missing)} tensors are missing, the first is {missing[0]}"
+        )
+    return model.eval()
+
+
+def _context_of(model: Any, tokenizer: Any) -> int:
+    config = model.config.get_text_config()
+    length = getattr(config, "max_position_embeddings", None)
+    if length is None and tokenizer.model_max_length < _NO_LIMIT:
+        length = tokenizer.model_max_length
+    return int(length or _FALLBACK_CONTEXT)
+
+
+def _conversation_of(settings: ModelSettings, tokenizer: Any) -> str | None:
+    """FastChat's template, when the model has none. Raises `StartError` for an unknown one."""
+    if tokenizer.chat_template:
+        return None
+    name = settings.conversation_template or template_for(settings.path)
+    if name not in template_names():
+        raise StartError(
+            f"model {settings.name!r}: FastChat has no conversation_template {name!r}; "
+            f"it has: {', '.join(template_names())}"
+        )
+    return name
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
+    return frozenset(token for token in found if token is not None)
+
+
+def _prefill_tokens(name: str, forward: Any) -> int:
+    """How much of a prompt one step may read; also proves that the model works at all.
+
+    Only a plain attention cache can be extended by several tokens; the states of recurrent
+    models cannot. Raises `StartError`.
+    """
+    scores, cache = forward((0,), None)
+    if cache is None:
+        raise StartError(f"model {name!r}: its architecture has no cache that transformers shares")
+    if not bool(torch.isfinite(scores).all()):
+        raise StartError(f"model {name!r}: its weights are broken, the scores are not numbers")
+    plain = all(isinstance(layer, DynamicLayer) for layer in getattr(cache, "layers", [None]))
+    return PREFILL_TOKENS if plain else _NO_LIMIT
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)

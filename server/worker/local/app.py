@@ -1,0 +1,79 @@
+"""One local model as a worker of the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from server.clients.fleet import ControllerClient
+from server.core.clock import Clock, SystemClock
+from server.core.settings import ServerSettings
+from server.web.asgi import ASGIApp
+from server.web.drain import Drain
+from server.web.edge import Edge, known_host
+from server.web.lifespan import with_lifespan
+from server.web.table import Table
+from server.wire.fleet import Registration
+from server.wire.process import ModelWorkerProcess
+from server.worker.engine import Load, Say
+from server.worker.engines import load_engine
+from server.worker.heart import Heart
+from server.worker.local.admission import fleet_or_fastchat
+from server.worker.local.fastchat import PATHS, FastChatRoutes
+from server.worker.local.fastchat_heart import FastChatHeart
+from server.worker.local.loading import load_unless_stopped
+from server.worker.local.model import Model
+from server.worker.local.routes import OpenAIRoutes
+
+
+def create_app(
+    settings: ModelWorkerProcess,
+    drain: Drain,
+    say: Say,
+    address: str,
+    *,
+    load: Load = load_engine,
+    clock: Clock | None = None,
+) -> ASGIApp:
+    """`address`: where others reach this worker."""
+    model = Model(settings.model, drain, clock or SystemClock())
+    openai = OpenAIRoutes(model)
+    fastchat = FastChatRoutes(model)
+    joined = settings.model.fastchat_controller
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        loading = partial(load, settings.model, say)
+        model.engine = await load_unless_stopped(loading, drain.begun)
+        controller = ControllerClient(settings.controller_url, settings.secret)
+        async with AsyncExitStack() as stack:
+            stack.callback(model.engine.close)
+            heart = Heart(controller, _registration(model, address), model.slots.load)
+            await stack.enter_async_context(heart.beating(drain.begun))
+            if joined is not None:
+                other = FastChatHeart(joined, address, fastchat.status)
+                await stack.enter_async_context(other.beating(drain.begun))
+            yield
+
+    hosts = ServerSettings(
+        host=settings.host, port=settings.port, allowed_hosts=(settings.advertise_host,)
+    )
+    checks = (
+        known_host(hosts),
+        fleet_or_fastchat(settings.secret, PATHS, fastchat_open=joined is not None),
+    )
+    table = Table(openai.routes(), fastchat.routes())
+    return with_lifespan(Edge(table, drain, checks), lifespan)
+
+
+def _registration(model: Model, address: str) -> Registration:
+    return Registration(
+        address=address,
+        models=(model.name,),
+        abilities=model.engine.abilities,
+        speed=model.settings.speed,
+        slots=model.settings.slots,
+        queue=model.settings.queue,
+        context_length=model.engine.context_length,
+    )

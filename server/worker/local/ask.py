@@ -1,0 +1,56 @@
+"""From OpenAI's requests to what an engine is asked; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
+from server.worker.context import room
+from server.worker.engine import Ask, Chat, Prepared, Prompt, Text, Tokens, Turn
+
+COMPLETION_TOKENS = 16
+"""OpenAI's default for `max_tokens` of /v1/completions; a chat may fill the context."""
+
+
+def conversation(request: ChatRequest) -> Chat:
+    return Chat(tuple(Turn(m.role, m.content, m.name) for m in request.messages))
+
+
+def prompts(request: CompletionRequest) -> list[Prompt]:
+    return [Text(p) if isinstance(p, str) else Tokens(tuple(p)) for p in request.prompt]
+
+
+def chat_ask(request: ChatRequest, prepared: Prepared, context_length: int | None) -> Ask:
+    """Raises `ContextLengthExceeded`."""
+    wanted = request.max_completion_tokens or request.max_tokens
+    most = room(context_length, prepared.tokens, wanted, param="messages")
+    return _ask(request, most)
+
+
+def completion_ask(
+    request: CompletionRequest, prepared: Prepared, context_length: int | None
+) -> Ask:
+    """Raises `ContextLengthExceeded`."""
+    wanted = request.max_tokens or COMPLETION_TOKENS
+    most = room(context_length, prepared.tokens, wanted, param="prompt")
+    return _ask(request, most)
+
+
+def for_choice(ask: Ask, index: int) -> Ask:
+    """Choices of one request differ, and are the same ones for the same seed."""
+    return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
+
+
+def _ask(request: GenerationRequest, max_tokens: int) -> Ask:
+    return Ask(
+        max_tokens=max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=None if request.top_k is None else max(0, request.top_k),
+        repetition_penalty=request.repetition_penalty,
+        frequency_penalty=request.frequency_penalty or 0.0,
+        presence_penalty=request.presence_penalty or 0.0,
+        logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
+        seed=request.seed,
+        stop=tuple(request.stop or ()),
+    )

@@ -1,0 +1,69 @@
+"""The one model of this process, and what every route needs beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from server.core.clock import Clock
+from server.core.errors import BadRequest, Internal, ModelNotFound, RequestError
+from server.core.limits import WHOLE_REQUEST_S
+from server.core.settings import ModelSettings
+from server.web.asgi import ClientLeft, Receive, Scope, header
+from server.web.drain import Drain
+from server.web.patience import Patience
+from server.wire.fleet import GATEWAY_HEADER, Ability
+from server.worker.engine import Engine
+from server.worker.slots import Slots
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """`engine` is there from the end of loading on, before the first request."""
+
+    engine: Engine
+
+    def __init__(self, settings: ModelSettings, drain: Drain, clock: Clock) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.slots = Slots(settings.slots, settings.queue)
+        self.drain = drain
+        self.clock = clock
+        self.created = int(clock.wall())
+
+    @asynccontextmanager
+    async def turn(self, scope: Scope, receive: Receive) -> AsyncIterator[Patience]:
+        """A slot, for as long as the client stays and time is left.
+
+        The body must have been read. Raises `Overloaded`, `ClientLeft`, `UpstreamTimeout`.
+        """
+        gateway = (header(scope, GATEWAY_HEADER.encode()) or b"").decode("latin-1")
+        async with (
+            Patience(receive, self.drain, WHOLE_REQUEST_S) as limit,
+            self.slots.take(gateway),
+        ):
+            yield limit
+
+    def check(self, name: str, ability: Ability) -> None:
+        """Raises `ModelNotFound`, or `BadRequest` for what this model cannot do."""
+        if name != self.name:
+            raise ModelNotFound(f"The model {name!r} is not served here.", param="model")
+        if ability not in self.engine.abilities:
+            raise BadRequest(
+                f"The model {name!r} is for {' and '.join(self.engine.abilities)}, "
+                f"not for {ability}.",
+                param="model",
+                code="unsupported_model",
+            )
+
+
+def as_request_error(error: Exception) -> RequestError:
+    """What a client may know of `error`; the rest goes to the log."""
+    if isinstance(error, ClientLeft):
+        raise error
+    if isinstance(error, RequestError):
+        return error
+    log.error("the engine failed", exc_info=error)
+    return Internal("The model failed; the log of its worker says why.")

@@ -1,0 +1,131 @@
+"""OpenAI's endpoints over one local model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from server.core.ids import new_id
+from server.core.limits import WRITE_STALL_S
+from server.core.sse import DONE, data_event
+from server.web.asgi import EVENT_STREAM, Receive, Scope, Send, send_json
+from server.web.patience import Patience
+from server.web.table import Routes
+from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
+from server.worker.local.answer import Answer, ChatForm, CompletionForm, Json, choices_of
+from server.worker.local.ask import chat_ask, completion_ask, conversation, prompts
+from server.worker.local.bodies import read_request
+from server.worker.local.model import Model
+from server.worker.local.stream import Outlet, outlet
+from server.worker.local.vectors import embedding_list
+
+MODELS = "/v1/models"
+
+
+class OpenAIRoutes:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def routes(self) -> Routes:
+        return {
+            ("POST", "/v1/chat/completions"): self.chat,
+            ("POST", "/v1/completions"): self.completions,
+            ("POST", "/v1/embeddings"): self.embeddings,
+            ("GET", MODELS): self.models,
+            ("GET", f"{MODELS}/{self._model.name}"): self.show,
+            ("GET", "/worker/stats"): self.stats,
+        }
+
+    async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await read_request(ChatRequest, scope, receive)
+        self._model.check(request.model, "chat")
+        engine = self._model.engine
+        async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
+            prepared = await engine.prepare(conversation(request))
+            ask = chat_ask(request, prepared, engine.context_length)
+            answer = Answer(
+                ChatForm(),
+                engine,
+                choices_of([prepared], [ask], request.n or 1),
+                id=new_id("chatcmpl"),
+                created=int(self._model.clock.wall()),
+                model=request.model,
+                include_usage=request.include_usage,
+            )
+            await _send_answer(answer, send, out, limit, stream=bool(request.stream))
+
+    async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await read_request(CompletionRequest, scope, receive)
+        self._model.check(request.model, "completions")
+        engine = self._model.engine
+        async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
+            prepared = [await engine.prepare(prompt) for prompt in prompts(request)]
+            asks = [completion_ask(request, p, engine.context_length) for p in prepared]
+            answer = Answer(
+                CompletionForm(),
+                engine,
+                choices_of(prepared, asks, request.n or 1, echo=bool(request.echo)),
+                id=new_id("cmpl"),
+                created=int(self._model.clock.wall()),
+                model=request.model,
+                include_usage=request.include_usage,
+            )
+            await _send_answer(answer, send, out, limit, stream=bool(request.stream))
+
+    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await read_request(EmbeddingRequest, scope, receive)
+        self._model.check(request.model, "embeddings")
+        inputs = [item if isinstance(item, str) else tuple(item) for item in request.input]
+        async with self._model.turn(scope, receive) as limit:
+            embedded = await self._model.engine.embed(inputs, request.dimensions)
+            as_base64 = request.encoding_format == "base64"
+            body = await asyncio.to_thread(
+                embedding_list, embedded, request.model, as_base64=as_base64
+            )
+            limit.allow(WRITE_STALL_S, "client")
+            await send_json(send, body)
+
+    async def models(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send_json(send, {"object": "list", "data": [self._card()]})
+
+    async def show(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send_json(send, self._card())
+
+    async def stats(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        slots = self._model.slots
+        counts = slots.load().model_dump() | {
+            "slots": slots.slots,
+            "queue": slots.queue,
+            "cancelled": slots.cancelled,
+            "tokens_after_cancel": self._model.engine.tokens_after_cancel,
+        }
+        await send_json(send, counts)
+
+    def _card(self) -> Json:
+        return {
+            "id": self._model.name,
+            "object": "model",
+            "created": self._model.created,
+            "owned_by": "shortline",
+            "context_length": self._model.engine.context_length,
+            "abilities": self._model.engine.abilities,
+        }
+
+
+async def _send_answer(
+    answer: Answer, send: Send, out: Outlet, limit: Patience, *, stream: bool
+) -> None:
+    if stream:
+        await out.stream(_events(answer), limit, EVENT_STREAM)
+        return
+    whole = await answer.whole()
+    limit.allow(WRITE_STALL_S, "client")
+    await send_json(send, whole)
+
+
+async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
+    async with aclosing(answer.chunks()) as chunks:
+        async for chunk in chunks:
+            yield data_event(chunk)
+    yield DONE

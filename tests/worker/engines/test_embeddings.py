@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.core.errors import BadRequest, ContextLengthExceeded, StartError
+from server.core.settings import ModelSettings
+from server.worker.engine import Engine
+from server.worker.engines import embeddings
+from server.worker.engines.embeddings import load
+from tests.fakes.engines import Said
+
+
+def settings(**more: Any) -> ModelSettings:
+    path = "bundled:all-MiniLM-L6-v2"
+    return ModelSettings(name="minilm", path=path, engine="embeddings", device="cpu", **more)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = load(settings(threads=1), Said())
+    yield engine
+    engine.close()
+
+
+async def test_what_means_the_same_is_closer(engine: Engine) -> None:
+    cat, kitten, tax = (
+        await engine.embed(["A cat sleeps.", "The kitten is napping.", "Tax law of 1994."])
+    ).vectors
+
+    def closeness(a: Any, b: Any) -> float:
+        return float(sum(x * y for x, y in zip(a, b, strict=True)))
+
+    assert closeness(cat, kitten) > closeness(cat, tax) + 0.3
+
+
+async def test_a_text_too_long_is_refused(engine: Engine) -> None:
+    with pytest.raises(ContextLengthExceeded, match="maximum context length is 256 tokens"):
+        await engine.embed(["fine", "word " * 400])
+
+
+async def test_a_text_too_long_is_cut_when_the_operator_says_so() -> None:
+    cutting = load(settings(threads=1, options={"truncate": True}), Said())
+    found = await cutting.embed(["word " * 400])
+    assert found.tokens == 256
+    assert found.vectors == (await cutting.embed(["word " * 300])).vectors
+    cutting.close()
+
+
+async def test_tokens_are_counted_with_their_marks(engine: Engine) -> None:
+    assert (await engine.embed(["hello", "hello world"])).tokens == 3 + 4
+
+
+async def test_a_token_it_does_not_have_is_refused(engine: Engine) -> None:
+    with pytest.raises(BadRequest):
+        await engine.embed([(10**6,)])
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"another model")
+    monkeypatch.setattr(embeddings, "find_model", lambda *_: tmp_path)
+    with pytest.raises(StartError, match=r"'minilm'.*not the published file"):
+        load(settings(), Said())

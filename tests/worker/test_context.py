@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from server.core.errors import ContextLengthExceeded
+from server.worker.context import room
+
+
+def test_without_a_wish_the_rest_of_the_context_is_used() -> None:
+    assert room(100, 40, None, param="messages") == 60
+
+
+def test_a_wish_that_fits_is_granted() -> None:
+    assert room(100, 40, 60, param="messages") == 60
+
+
+def test_a_prompt_that_fills_the_context_is_refused_in_openais_words() -> None:
+    with pytest.raises(ContextLengthExceeded) as caught:
+        room(100, 100, None, param="messages")
+    assert caught.value.message == (
+        "This model's maximum context length is 100 tokens. However, your messages resulted in "
+        "100 tokens. Please reduce the length of the messages."
+    )
+    assert caught.value.code == "context_length_exceeded"
+    assert caught.value.param == "messages"
+
+
+def test_prompt_and_answer_together_are_refused_in_openais_words() -> None:
+    with pytest.raises(ContextLengthExceeded) as caught:
+        room(100, 40, 61, param="messages")
+    assert caught.value.message == (
+        "This model's maximum context length is 100 tokens. However, you requested 101 tokens "
+        "(40 in the messages, 61 in the completion). "
+        "Please reduce the length of the messages or completion."
+    )
+
+
+def test_an_engine_without_a_limit_grants_every_wish() -> None:
+    assert room(None, 10**6, 5, param="prompt") == 5
