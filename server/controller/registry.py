@@ -11,6 +11,7 @@ from server.controller.changes import Changes
 from server.controller.fences import Fences
 from server.core.clock import Clock
 from server.core.errors import BadRequest, Conflict
+from server.core.ids import new_id
 from server.core.limits import (
     EVICT_S,
     FASTCHAT_EVICT_S,
@@ -57,6 +58,7 @@ class Registry:
     def __init__(self, clock: Clock, changes: Changes | None = None) -> None:
         self.changes = changes or Changes()
         self.settled = False
+        self._id = new_id("ctl")
         self._clock = clock
         self._born_at = clock.monotonic()
         self._published_at = self._born_at
@@ -180,7 +182,9 @@ class Registry:
 
     def view(self) -> FleetView:
         return FleetView(
-            settled=self.settled, workers=tuple(e.view for e in self._entries.values())
+            controller=self._id,
+            settled=self.settled,
+            workers=tuple(entry.view for entry in self._entries.values()),
         )
 
     def ready(self) -> Iterator[Entry]:

@@ -71,6 +71,9 @@ class Fleet:
         self._workers: dict[str, Worker] = {}
         self._by_model: dict[str, list[Worker]] = {}
         self._known = set(expected)
+        self._controller = ""
+        self._named: set[str] = set()
+        """Addresses that the controller of now has named; one it names no more is gone."""
         self.heard = False
         """Whether a controller has spoken yet."""
 
@@ -78,7 +81,11 @@ class Fleet:
         """Take over what the controller says. Returns the origins of workers that are gone."""
         self.heard = True
         said = {worker.address: worker for worker in view.workers}
-        gone = [] if not view.settled else [a for a in self._workers if a not in said]
+        if view.controller != self._controller:
+            self._controller = view.controller
+            self._named.clear()
+        gone = [a for a in self._workers if a not in said and (view.settled or a in self._named)]
+        self._named |= said.keys()
         for address, worker_view in said.items():
             self._update(address, worker_view)
         left = [self._workers.pop(address) for address in gone]

@@ -1,0 +1,85 @@
+"""What the doctor looks at in a home: settings, models, providers, file modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from server.core.config import read_settings
+from server.core.errors import ConfigError
+from server.core.settings import FleetSettings, ModelSettings
+from server.launcher.care.finding import Finding, ok, warn, wrong
+from server.launcher.setup.dotenv import with_env_file
+from server.launcher.setup.home import Home
+from server.launcher.setup.installation import Installation
+from server.launcher.setup.models import check_models
+from server.launcher.setup.providers import Provider, read_providers
+
+MIB = 2**20
+
+
+def check_configs(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
+    if not home.configs.is_dir():
+        yield warn("configs", f"{home.configs} is not there yet", "the first start makes it")
+        return
+    try:
+        with_env_file(environ, home.env_file)
+        read_settings(FleetSettings, home.fleet_file, environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            yield wrong("configs", problem, "correct it; nothing starts before")
+    else:
+        yield ok("configs", f"{home.fleet_file} is valid")
+
+
+def check_local_models(
+    models: Sequence[ModelSettings], home: Home, installation: Installation
+) -> Iterator[Finding]:
+    enabled = [model for model in models if model.enabled]
+    if not enabled:
+        yield warn("models", "no local model is enabled", f"add one to {home.fleet_file}")
+    for model in enabled:
+        try:
+            (found,) = check_models([model], home.root, installation)
+        except ConfigError as error:
+            for problem in error.problems:
+                yield wrong("models", problem, f"correct it in {home.fleet_file}")
+        else:
+            yield ok("models", f"{model.name}: {_where(found.path, installation)}")
+
+
+def check_providers(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        providers = read_providers(home.providers, environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            yield wrong("providers", problem, "correct it; nothing starts before")
+        return
+    yield from map(_provider, providers)
+
+
+def check_modes(home: Home) -> Iterator[Finding]:
+    """What holds secrets or people's words is for its owner only."""
+    for path, right in ((home.data, 0o700), (home.env_file, 0o600)):
+        if not path.exists():
+            continue
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            yield wrong("modes", f"others can read {path} ({mode:o})", f"chmod {right:o} {path}")
+        else:
+            yield ok("modes", f"{path} is for its owner only")
+
+
+def _provider(provider: Provider) -> Finding:
+    name = provider.settings.name
+    if provider.is_on:
+        return ok("providers", f"{name} is on")
+    return ok("providers", f"{name} is off: {provider.why_off}")
+
+
+def _where(path: str, installation: Installation) -> str:
+    folder = installation.bundled_folder(path) or Path(path)
+    if not folder.is_absolute():
+        return f"{path} (comes with Shortline, or is fetched from the Hugging Face hub)"
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return f"{folder}, {size / MIB:.0f} MiB"

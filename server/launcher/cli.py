@@ -1,0 +1,160 @@
+"""The command line. What a command needs is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from server.core.clock import SystemClock
+from server.launcher.setup.home import Home
+from server.launcher.setup.installation import Installation
+from server.launcher.wanted import Wanted, wanted
+
+NO_APP_YET = "The app server and the web UI (--api, --webui) are not part of this version yet."
+INTERRUPTED = 130
+BAD_USAGE = 2
+
+_EPILOG = """\
+commands (each with --home DIR):
+  status [--json]  what runs; exit code 0: all is ready, 1: something is not, 3: not running
+  stop [--force]   finish what runs and stop; exit code 0: nothing runs any more, 1: it still does
+  doctor           what is wrong with this set-up and how to mend it; exit code 1: something is
+
+exit codes of a start: 0 after a clean stop, 1 if a part did not start or was ended by force,
+2 if the set-up or the command line is wrong (nothing was started then).
+
+A setting can be overridden by SHORTLINE_<SECTION>__<FIELD>, as in SHORTLINE_OPENAI_API__PORT=0.
+"""
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        code = run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:  # `startup.py status | head`
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)
+
+
+def run(argv: list[str]) -> int:
+    installation = Installation()
+    parser = build_parser()
+    flags = parser.parse_args(argv)
+    home = Home((flags.home or installation.default_home()).expanduser().resolve())
+    if flags.version:
+        sys.stdout.write(f"shortline {installation.version()}\n")
+        return 0
+    if flags.command:
+        return _command(flags, home, installation)
+    wish = wanted(flags)
+    if wish.app:
+        sys.stderr.write(NO_APP_YET + "\n")
+    if not wish.anything:
+        if not wish.app:
+            parser.print_help(sys.stderr)
+        return BAD_USAGE
+    return _start(home, wish, flags.quiet, installation)
+
+
+def _start(home: Home, wish: Wanted, quiet: bool, installation: Installation) -> int:
+    from server.core.config import environment
+    from server.launcher.start import start
+
+    return start(home, wish, quiet=quiet, environ=environment(), installation=installation)
+
+
+def _command(flags: argparse.Namespace, home: Home, installation: Installation) -> int:
+    if flags.command == "status":
+        from server.launcher.care.status import status
+
+        return status(home, as_json=flags.json, clock=SystemClock())
+    if flags.command == "stop":
+        from server.launcher.care.stop import stop
+
+        return stop(home, force=flags.force)
+    from server.core.config import environment
+    from server.launcher.care.doctor import doctor
+
+    return doctor(home, environment(), installation)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="startup.py",
+        description="Start Shortline: every request joins the shortest line.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_parts(parser.add_argument_group("what to start"))
+    _add_choices(parser.add_argument_group("which, where and how"))
+    parser.set_defaults(home=None, command=None)
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    about = {
+        "status": "what runs",
+        "stop": "stop it",
+        "doctor": "what is wrong, and how to mend it",
+    }
+    for name, help_text in about.items():
+        command = commands.add_parser(name, help=help_text)
+        _add_home(command)
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="for programs")
+        if name == "stop":
+            command.add_argument("--force", action="store_true", help="do not wait for requests")
+    return parser
+
+
+def _add_home(to: argparse._ActionsContainer) -> None:
+    to.add_argument(
+        "--home",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="where configs/, knowledge_base/ and data/ live (default: the checkout)",
+    )
+
+
+def _add_parts(group: argparse._ArgumentGroup) -> None:
+    parts = {
+        ("-a", "--all-webui"): "everything: controller, OpenAI API, local models, online providers",
+        ("--all-api",): "everything but the web UI",
+        ("--llm-api",): "controller, OpenAI API, local models and online providers",
+        ("-o", "--openai-api"): "controller and OpenAI API",
+        ("-m", "--model-worker"): "local models; without -o they join a controller that runs",
+        ("-p", "--api-worker"): "online providers whose keys are in the environment",
+        ("-i", "--lite"): "no local models: controller, OpenAI API and online providers",
+        ("--api",): "the app server (not part of this version yet)",
+        ("-w", "--webui"): "the web UI (not part of this version yet)",
+    }
+    for names, help_text in parts.items():
+        group.add_argument(*names, action="store_true", help=help_text)
+
+
+def _add_choices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-n",
+        "--model-name",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only these models and providers",
+    )
+    group.add_argument(
+        "-c",
+        "--controller",
+        metavar="ADDR",
+        help="join the controller at this address instead of starting one; "
+        "SHORTLINE_CONTROLLER__SECRET must hold its secret",
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="plain lines, no live table")
+    _add_home(group)

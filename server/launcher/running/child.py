@@ -1,0 +1,99 @@
+"""One process: started with its settings on standard input, heard on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from server.launcher.running.logs import open_log
+from server.wire.process import Report, RoleSettings
+
+MAX_REPORT_BYTES = 256 * 1024
+
+
+class Child:
+    """A running process in a session of its own, so that Ctrl-C reaches only the launcher.
+
+    Its standard input stays open: the end of that pipe tells it that we are gone.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def spawn(
+        cls,
+        module: str,
+        settings: RoleSettings,
+        *,
+        environ: Mapping[str, str],
+        cwd: Path,
+        log: Path,
+    ) -> Child:
+        """Raises `OSError` when no process can be started."""
+        with open_log(log) as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                module,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=cwd,
+                env=dict(environ),
+                start_new_session=True,
+                limit=MAX_REPORT_BYTES,
+            )
+        assert process.stdin is not None
+        process.stdin.write(settings.model_dump_json().encode() + b"\n")
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def reports(self) -> AsyncIterator[Report]:
+        """What it says about itself, until it closes its standard output."""
+        assert self._process.stdout is not None
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:  # a line longer than the limit; it has been dropped
+                continue
+            if not line:
+                return
+            with suppress(ValidationError):
+                yield Report.model_validate_json(line)
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal."""
+        return await self._process.wait()
+
+    def terminate(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and everything it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def describe_exit(code: int) -> str:
+    """For a sentence such as `it died: killed …`."""
+    if code >= 0:
+        return f"exit code {code}"
+    if code == -signal.SIGKILL:
+        return "killed (SIGKILL), perhaps because the machine ran out of memory"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended by signal {-code}"

@@ -1,0 +1,188 @@
+"""Starts the children in order, keeps them, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from server.core.clock import Clock
+from server.core.errors import StartError
+from server.launcher.running.keeper import Keeper, Surroundings
+from server.launcher.running.logs import bound, rotate, tail
+from server.launcher.running.lost import LossReporter
+from server.launcher.running.readiness import until_ready
+from server.launcher.running.state import ChildState
+from server.launcher.screen.view import View
+from server.launcher.setup.home import Home
+from server.launcher.setup.plan import WORKERS, Role
+from server.launcher.setup.prepare import Prepared
+
+log = logging.getLogger(__name__)
+
+STOP_ORDER: tuple[tuple[Role, ...], ...] = (("openai_api",), WORKERS, ("controller",))
+"""The gateway finishes its requests while the workers still serve them."""
+FAREWELL_S = 3.0
+"""Beyond the drain, for closing connections."""
+TIDY_S = 10.0
+"""How often the logs are looked at."""
+
+
+class Supervisor:
+    def __init__(
+        self,
+        prepared: Prepared,
+        home: Home,
+        view: View,
+        *,
+        cwd: Path,
+        clock: Clock,
+        changed: Callable[[Sequence[ChildState]], None] = lambda children: None,
+    ) -> None:
+        self._drain_s = prepared.launcher.drain_s
+        self._view = view
+        self._changed = changed
+        self._asked = asyncio.Event()
+        self._forced = False
+        self._lost = LossReporter(prepared)
+        around = Surroundings(
+            prepared.environ, cwd, clock, self._publish, self._note, self._report_loss
+        )
+        self.keepers = [Keeper(plan, home.log_of(plan.name), around) for plan in prepared.children]
+        self._begun: list[Keeper] = []
+        self._publish()
+
+    async def run(self, on_ready: Callable[[], None]) -> int:
+        """Start, serve until asked to stop, stop. Returns the exit code.
+
+        `on_ready` is called once, when each child has started or failed for the first time.
+        """
+        for keeper in self.keepers:
+            rotate(keeper.log)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                tidying = self._tasks.create_task(self._tidy())
+                code = await self._serve(on_ready)
+                tidying.cancel()
+            await self._lost.aclose()
+            return code
+        finally:  # whatever went wrong in here, nothing is left behind
+            for keeper in self._begun:
+                keeper.kill()
+            self._view.settle()
+
+    def ask_to_stop(self) -> None:
+        """Drain and stop; asked a second time: end everything now."""
+        if self._asked.is_set():
+            self._forced = True
+            self._view.say("Ending everything now.")
+            for keeper in self._begun:
+                keeper.kill()
+        self._asked.set()
+
+    async def _serve(self, on_ready: Callable[[], None]) -> int:
+        try:
+            if await self._start_unless_stopped():
+                self._view.settle()
+                on_ready()
+                await self._asked.wait()
+        except StartError as error:
+            self._view.settle()
+            self._note(str(error))
+            await self._stop([(*WORKERS, "openai_api", "controller")], limit_s=FAREWELL_S)
+            return 1
+        self._view.settle()
+        self._view.say("Stopping; Ctrl-C again ends everything at once.")
+        await self._stop(STOP_ORDER, self._drain_s + FAREWELL_S)
+        self._view.say("Stopped.")
+        return 1 if self._forced else 0
+
+    async def _start_unless_stopped(self) -> bool:
+        """Raises `StartError`."""
+        starting = asyncio.create_task(self._start())
+        asked = asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._asked.is_set():
+                starting.result()
+            return not self._asked.is_set()
+        finally:
+            asked.cancel()
+            starting.cancel()
+
+    async def _start(self) -> None:
+        """The controller, then everything else at once. Raises `StartError`."""
+        servers = [k for k in self.keepers if k.plan.role == "controller"]
+        for controller in servers:
+            if not await self._begin(controller):
+                raise StartError(_why(controller))
+            self._lost.url = controller.state.address or ""
+            for keeper in self.keepers:
+                keeper.plan = keeper.plan.joining(self._lost.url)
+        rest = [keeper for keeper in self.keepers if keeper not in servers]
+        begun = [asyncio.create_task(self._begin_one_of(keeper, rest)) for keeper in rest]
+        try:
+            all_up = all(await asyncio.gather(*begun))
+        finally:
+            for task in begun:
+                task.cancel()
+        gateway = next((k.state.address for k in rest if k.plan.role == "openai_api"), None)
+        if all_up and gateway is not None:
+            await until_ready(gateway)
+
+    async def _begin_one_of(self, keeper: Keeper, others: Sequence[Keeper]) -> bool:
+        """Whether it is up. Raises `StartError` when there is no sense in going on without it."""
+        if await self._begin(keeper):
+            return True
+        if keeper.plan.role not in WORKERS or _hopeless(others):
+            raise StartError(_why(keeper))
+        self._note(f"{_why(keeper)}\nIt is tried again while the others go on.")
+        return False
+
+    async def _begin(self, keeper: Keeper) -> bool:
+        self._begun.append(keeper)
+        self._tasks.create_task(keeper.keep())
+        return await asyncio.shield(keeper.first)
+
+    async def _stop(self, stages: Sequence[Sequence[Role]], limit_s: float) -> None:
+        for stage in stages:
+            leaving = [keeper for keeper in self._begun if keeper.plan.role in stage]
+            in_time = await asyncio.gather(*(keeper.stop(limit_s) for keeper in leaving))
+            for keeper, obeyed in zip(leaving, in_time, strict=True):
+                if not obeyed:
+                    self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_S)
+            for keeper in self._begun:
+                bound(keeper.log)
+
+    def _publish(self) -> None:
+        children = [keeper.state for keeper in self.keepers]
+        self._view.changed(children)
+        self._changed(children)
+
+    def _note(self, text: str) -> None:
+        log.warning("told the terminal", extra={"text": text})
+        self._view.say(text)
+
+    def _report_loss(self, child: ChildState) -> None:
+        if child.role in WORKERS and child.address:
+            self._tasks.create_task(self._lost.report(child.address))
+
+
+def _hopeless(keepers: Sequence[Keeper]) -> bool:
+    """No local model has come up or may still do so, and there is nothing else to serve."""
+    if any(keeper.plan.role == "online_api" for keeper in keepers):
+        return False
+    local = [keeper for keeper in keepers if keeper.plan.role == "model_worker"]
+    return all(keeper.first.done() and not keeper.first.result() for keeper in local)
+
+
+def _why(keeper: Keeper) -> str:
+    lines = [f"{keeper.plan.name} did not start: {keeper.state.detail}."]
+    if last := tail(keeper.log):
+        lines += [f"The end of its log ({keeper.log}):", *(f"    {line}" for line in last)]
+    return "\n".join(lines)

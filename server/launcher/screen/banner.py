@@ -1,0 +1,63 @@
+"""The words that say that Shortline is up, and what of it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.launcher.running.keeper import Keeper
+from server.launcher.setup.home import Home
+from server.launcher.setup.providers import Provider
+
+
+def ready_block(
+    keepers: Sequence[Keeper],
+    providers: Sequence[Provider],
+    home: Home,
+    *,
+    joined: str,
+    stop: str,
+    doctor: str,
+) -> str:
+    """`joined`: address of a controller that is not ours; `stop`, `doctor`: what to type."""
+    down = [keeper for keeper in keepers if keeper.state.status != "ready"]
+    rows = [*_addresses(keepers, joined), ("Models", _models(keepers))]
+    rows += [("Not running", _why_down(keeper)) for keeper in down]
+    if off := [provider.settings.name for provider in providers if not provider.is_on]:
+        rows.append(("Providers off", f"{', '.join(off)}; `{doctor}` says why"))
+    rows += [
+        ("Settings", str(home.configs)),
+        ("Logs", str(home.logs)),
+        ("Stop", f"Ctrl-C, or `{stop}`"),
+    ]
+    title = "Shortline is ready." if not down else "Shortline is ready in part."
+    return "\n".join(["", title, "", *(f"  {name:<14}{text}" for name, text in rows), ""])
+
+
+def _why_down(keeper: Keeper) -> str:
+    state = keeper.state
+    given_up = state.status == "quarantined"
+    next_step = "it is left alone (quarantined)" if given_up else "it is tried again"
+    reason = f": {state.detail}" if state.detail else ""
+    return f"{state.name}{reason}; {next_step}. Log: {keeper.log}"
+
+
+def _addresses(keepers: Sequence[Keeper], joined: str) -> list[tuple[str, str]]:
+    ready = {k.plan.role: k.state.address for k in keepers if k.state.address}
+    rows = []
+    if "openai_api" in ready:
+        rows.append(("OpenAI API", f"{ready['openai_api']}/v1"))
+    if controller := ready.get("controller") or joined:
+        rows.append(("Controller", controller))
+    return rows
+
+
+def _models(keepers: Sequence[Keeper]) -> str:
+    """What the workers that are ready serve."""
+    names: list[str] = []
+    for keeper in keepers:
+        if keeper.state.status != "ready":
+            continue
+        names += keeper.plan.serves
+        if keeper.plan.role == "online_api" and not keeper.plan.serves:
+            names.append(f"all of {keeper.plan.name.removeprefix('online_api ')}")
+    return ", ".join(dict.fromkeys(names)) or "none yet; workers of other machines may join"

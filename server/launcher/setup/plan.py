@@ -1,0 +1,197 @@
+"""Which children are started, with which settings: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from server.core.config import ENV_PREFIX
+from server.core.settings import FleetSettings, ModelSettings, is_loopback
+from server.launcher.setup.choice import Choice
+from server.launcher.setup.providers import Provider
+from server.launcher.wanted import Wanted
+from server.wire.process import (
+    ControllerProcess,
+    GatewayProcess,
+    ModelWorkerProcess,
+    OnlineWorkerProcess,
+    RoleSettings,
+)
+
+Role = Literal["controller", "openai_api", "model_worker", "online_api"]
+WORKERS: tuple[Role, ...] = ("model_worker", "online_api")
+
+MODULES: Mapping[Role, str] = MappingProxyType(
+    {
+        "controller": "server.controller",
+        "openai_api": "server.gateway",
+        "model_worker": "server.worker.local",
+        "online_api": "server.worker.online",
+    }
+)
+SERVER_DEADLINE_S = 15.0
+"""Controller and gateway have nothing to load."""
+_EVERY_CHILD = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUTF8": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPlan:
+    name: str
+    role: Role
+    module: str
+    """Started with `python -m`."""
+    settings: RoleSettings
+    deadline_s: float
+    """From its start until it is ready."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Beyond what the launcher's own environment gives it."""
+    serves: tuple[str, ...] = ()
+    """Models, as clients name them."""
+
+    def joining(self, controller_url: str) -> ChildPlan:
+        if not hasattr(self.settings, "controller_url"):
+            return self
+        update = {"controller_url": controller_url}
+        return replace(self, settings=self.settings.model_copy(update=update))
+
+    def keeping(self, address: str) -> ChildPlan:
+        """On the port it got, now that others know it; a worker's may be another each time."""
+        port = urlsplit(address).port
+        if self.role in WORKERS or port is None:
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"port": port}))
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the plan of each child."""
+
+    settings: FleetSettings
+    secret: SecretStr
+    controller_url: str = ""
+    """Empty: our own controller will say."""
+    worker_host: str = "127.0.0.1"
+    """Workers listen there, and the controller's gateways reach them by it."""
+    modules: Mapping[Role, str] = field(default_factory=lambda: MODULES)
+
+    def children(self, wanted: Wanted, choice: Choice) -> list[ChildPlan]:
+        """In the order in which they are started."""
+        workers = [worker for model in choice.models for worker in self._replicas(model)]
+        workers += [self._online(provider) for provider in choice.providers]
+        servers = [self._controller()] if wanted.controller else []
+        if wanted.gateway:
+            servers.append(self._gateway(_models(workers)))
+        return servers + workers
+
+    def _controller(self) -> ChildPlan:
+        own = self.settings.controller
+        settings = ControllerProcess(
+            name="controller",
+            host=own.host,
+            port=own.port,
+            secret=self.secret,
+            log_level=self.settings.launcher.log_level,
+            drain_s=self.settings.launcher.drain_s,
+            controller=own,
+            closed=not is_loopback(own.host) or bool(self.settings.openai_api.api_keys),
+        )
+        return self._child("controller", settings, SERVER_DEADLINE_S)
+
+    def _gateway(self, models: tuple[str, ...]) -> ChildPlan:
+        own = self.settings.openai_api
+        settings = GatewayProcess(
+            name="openai_api",
+            host=own.host,
+            port=own.port,
+            secret=self.secret,
+            log_level=self.settings.launcher.log_level,
+            drain_s=self.settings.launcher.drain_s,
+            controller_url=self.controller_url,
+            gateway=own,
+            dispatch=self.settings.controller.dispatch,
+            expected_models=models,
+        )
+        return self._child("openai_api", settings, SERVER_DEADLINE_S)
+
+    def _replicas(self, model: ModelSettings) -> list[ChildPlan]:
+        names = [f"model_worker {model.name}"]
+        names += [f"{names[0]}#{number}" for number in range(2, model.replicas + 1)]
+        return [self._local(name, model) for name in names]
+
+    def _local(self, name: str, model: ModelSettings) -> ChildPlan:
+        settings = ModelWorkerProcess(
+            name=name,
+            host=self.worker_host,
+            secret=self.secret,
+            log_level=self.settings.launcher.log_level,
+            drain_s=self.settings.launcher.drain_s,
+            controller_url=self.controller_url,
+            advertise_host=self.worker_host,
+            model=model,
+        )
+        env = {}
+        if model.gpus:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, model.gpus))
+        if model.threads:
+            env["OMP_NUM_THREADS"] = str(model.threads)
+        return self._child("model_worker", settings, self._patience_s, env, (model.name,))
+
+    def _online(self, provider: Provider) -> ChildPlan:
+        settings = OnlineWorkerProcess(
+            name=f"online_api {provider.settings.name}",
+            host=self.worker_host,
+            secret=self.secret,
+            log_level=self.settings.launcher.log_level,
+            drain_s=self.settings.launcher.drain_s,
+            controller_url=self.controller_url,
+            advertise_host=self.worker_host,
+            provider=provider.settings,
+            api_key=provider.key,
+        )
+        models = tuple(model.name for model in provider.settings.models)
+        return self._child("online_api", settings, self._patience_s, {}, models)
+
+    @property
+    def _patience_s(self) -> float:
+        return self.settings.launcher.start_deadline_s
+
+    def _child(
+        self,
+        role: Role,
+        settings: RoleSettings,
+        deadline_s: float,
+        env: Mapping[str, str] | None = None,
+        serves: tuple[str, ...] = (),
+    ) -> ChildPlan:
+        return ChildPlan(
+            name=settings.name,
+            role=role,
+            module=self.modules[role],
+            settings=settings,
+            deadline_s=deadline_s,
+            env={**_EVERY_CHILD, **(env or {})},
+            serves=serves,
+        )
+
+
+def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]:
+    """`environ` without our settings and without the providers' keys (`hidden`)."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in hidden and not name.startswith(ENV_PREFIX)
+    }
+
+
+def _models(children: Sequence[ChildPlan]) -> tuple[str, ...]:
+    """Each name once, in order."""
+    return tuple(dict.fromkeys(model for child in children for model in child.serves))

@@ -1,0 +1,111 @@
+"""From a home and a wish to a plan; every mistake is found before any child starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from server.core.config import read_settings
+from server.core.errors import ConfigError
+from server.core.settings import FleetSettings, LauncherSettings, ServerSettings
+from server.launcher.setup.choice import Choice, choose
+from server.launcher.setup.dotenv import with_env_file
+from server.launcher.setup.home import Home
+from server.launcher.setup.installation import Installation
+from server.launcher.setup.join import controller_url, fleet_secret, host_towards
+from server.launcher.setup.models import check_models
+from server.launcher.setup.plan import MODULES, ChildPlan, Maker, Role, childrens_environ
+from server.launcher.setup.ports import why_unusable
+from server.launcher.setup.providers import Provider, key_variables, read_providers
+from server.launcher.wanted import Wanted
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    launcher: LauncherSettings
+    children: tuple[ChildPlan, ...]
+    providers: tuple[Provider, ...]
+    """Those that are off too; none if none was asked for."""
+    environ: Mapping[str, str]
+    """What every child sees."""
+    secret: SecretStr
+    """Of this fleet."""
+    controller_url: str
+    """Of a controller that is joined; empty: ours."""
+
+
+class Problems:
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def attempt(self, make: Callable[[], T]) -> T | None:
+        """What `make` returns; None if it has a `ConfigError`, which is kept for the end."""
+        try:
+            return make()
+        except ConfigError as error:
+            self._found += error.problems
+            return None
+
+    def settle(self) -> None:
+        if self._found:
+            raise ConfigError(self._found)
+
+
+def prepare(
+    home: Home,
+    wanted: Wanted,
+    environ: Mapping[str, str],
+    installation: Installation,
+    modules: Mapping[Role, str] = MODULES,
+) -> Prepared:
+    """Raises `ConfigError` with everything that is wrong, also with ports that are in use."""
+    problems = Problems()
+    environ = problems.attempt(lambda: with_env_file(environ, home.env_file)) or environ
+    settings = problems.attempt(lambda: read_settings(FleetSettings, home.fleet_file, environ))
+    providers = problems.attempt(lambda: read_providers(home.providers, environ))
+    if settings is None:
+        problems.settle()
+    assert settings is not None
+    choice = problems.attempt(lambda: choose(wanted, settings.models, providers or ()))
+    asked = choice.models if choice else ()
+    models = problems.attempt(lambda: check_models(asked, home.root, installation))
+    problems.attempt(lambda: check_ports(wanted, settings))
+    secret = problems.attempt(lambda: fleet_secret(wanted, settings.controller))
+    url = problems.attempt(lambda: controller_url(wanted, settings.controller))
+    host = problems.attempt(lambda: host_towards(url or ""))
+    problems.settle()
+    assert choice and providers is not None and models is not None and secret and host
+    maker = Maker(settings, secret, url or "", host, modules)
+    children = maker.children(wanted, Choice(models, choice.providers))
+    seen = childrens_environ(environ, key_variables(providers))
+    shown = tuple(providers) if wanted.online else ()
+    return Prepared(settings.launcher, tuple(children), shown, seen, secret, url or "")
+
+
+def check_ports(wanted: Wanted, settings: FleetSettings) -> None:
+    """Raises `ConfigError` for every port that one of our servers could not have."""
+    servers: dict[str, ServerSettings] = {}
+    if wanted.controller:
+        servers["controller"] = settings.controller
+    if wanted.gateway:
+        servers["openai_api"] = settings.openai_api
+    problems = []
+    taken: dict[int, str] = {}
+    for name, server in servers.items():
+        if server.port == 0:
+            continue
+        other = taken.setdefault(server.port, name)
+        if other != name:
+            problems.append(f"{name} and {other} cannot both have port {server.port}")
+        elif reason := why_unusable(server.host, server.port):
+            problems.append(
+                f"{name}: port {server.port} on {server.host} is {reason}; stop that, or choose "
+                f"another port with SHORTLINE_{name.upper()}__PORT (0: any free one)"
+            )
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
+from server.gateway.fleet import Fleet
+from server.wire.fleet import FleetView, WorkerView
+from tests.gateway.conftest import view
+
+A, B = "http://127.0.0.1:30001", "http://127.0.0.1:30002"
+
+
+def fleet(*workers: WorkerView) -> Fleet:
+    made = Fleet("gw")
+    made.apply(FleetView(controller="c1", workers=workers))
+    return made
+
+
+async def test_a_request_counts_from_its_taking_to_its_end() -> None:
+    there = fleet(view(A))
+    with there.take("m", "chat"):
+        with there.take("m", "chat"):
+            assert there.in_flight() == {A: 2}
+        assert there.in_flight() == {A: 1}
+    assert there.in_flight() == {A: 0}
+
+
+async def test_the_shortest_queue_is_taken_to_the_request() -> None:
+    there = fleet(view(A), view(B))
+    taken = [there.take("m", "chat").worker.view.address for _ in range(6)]
+    assert all(set(pair) == {A, B} for pair in zip(taken[::2], taken[1::2], strict=True))
+
+
+async def test_what_a_worker_reports_of_us_is_not_counted_twice() -> None:
+    ours = {"running": 2, "by_gateway": {"gw": 2}}
+    there = fleet(view(A, load=ours), view(B, load={"running": 1}))
+    assert there.take("m", "chat").worker.view.address == A
+
+
+async def test_full_is_overloaded_gone_is_unavailable_and_never_there_is_not_found() -> None:
+    there = fleet(view(A, slots=1, queue=0))
+    with there.take("m", "chat"), pytest.raises(Overloaded):
+        there.take("m", "chat")
+    there.apply(FleetView(controller="c1"))
+    with pytest.raises(Unavailable):
+        there.take("m", "chat")
+    with pytest.raises(ModelNotFound):
+        there.take("other", "chat")
+
+
+async def test_a_model_that_cannot_do_it_says_so() -> None:
+    with pytest.raises(BadRequest, match="embeddings"):
+        fleet(view(A, abilities=("chat",))).take("m", "embeddings")
+
+
+async def test_suspects_and_those_that_drain_get_nothing_new() -> None:
+    there = fleet(view(A, state="suspect"), view(B, state="draining"))
+    with pytest.raises(Unavailable):
+        there.take("m", "chat")
+
+
+async def test_one_that_refused_a_connection_rests_while_another_can_serve() -> None:
+    there = fleet(view(A), view(B, load={"running": 1}))
+    first = there.take("m", "chat")
+    there.rest(first.worker)
+    assert [there.take("m", "chat").worker.view.address for _ in range(2)] == [B, B]
+    alone = fleet(view(A))
+    alone.rest(alone.take("m", "chat").worker)
+    assert alone.take("m", "chat").worker.view.address == A
+
+
+async def test_a_new_controller_that_has_heard_nobody_yet_takes_nobody_away() -> None:
+    there = fleet(view(A), view(B))
+    there.apply(FleetView(controller="c2", settled=False))
+    there.apply(FleetView(controller="c2", settled=False, workers=(view(A),)))
+    assert set(there.in_flight()) == {A, B}
+    there.apply(FleetView(controller="c2", settled=True, workers=(view(A),)))
+    assert set(there.in_flight()) == {A}
+
+
+async def test_whom_a_new_controller_named_and_names_no_more_is_gone() -> None:
+    there = fleet()
+    there.apply(FleetView(controller="c2", settled=False, workers=(view(A), view(B))))
+    there.apply(FleetView(controller="c2", settled=False, workers=(view(B),)))
+    assert set(there.in_flight()) == {B}
+
+
+async def test_what_is_missing_is_said_in_words() -> None:
+    there = Fleet("gw", expected=("m",))
+    assert there.missing() == "no word from the controller yet"
+    there.apply(FleetView(controller="c1"))
+    assert there.missing() == "no worker for m"
+    there.apply(FleetView(controller="c1", workers=(view(A),)))
+    assert there.missing() is None

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from server.core.clock import SystemClock
+from server.launcher.care.status import status
+from server.launcher.running.state import ChildState, LauncherState, start_of, write_state
+from server.launcher.setup.home import Home
+
+
+def write(home: Home, *children: ChildState, phase: str = "running", alive: bool = True) -> None:
+    """A launcher that is this very process, or one that was killed."""
+    created = start_of(os.getpid()) or 0.0
+    state = LauncherState(
+        pid=os.getpid(),
+        created=created if alive else created - 1000,
+        version="1.2.3",
+        home=str(home.root),
+        log_folder=str(home.logs),
+        drain_s=20,
+    )
+    update = {"phase": phase, "children": children}
+    write_state(state.model_copy(update=update), home.state_file)
+
+
+def ready(name: str = "controller") -> ChildState:
+    """A child that is this very process."""
+    created = start_of(os.getpid())
+    return ChildState(
+        name=name,
+        role="controller",
+        status="ready",
+        pid=os.getpid(),
+        created=created,
+        address="http://127.0.0.1:20001",
+    )
+
+
+def test_all_ready_is_zero_with_a_line_for_each(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, ready())
+    assert status(home, as_json=False, clock=SystemClock()) == 0
+    head, launcher, controller = capsys.readouterr().out.splitlines()
+    assert head.split() == ["PROCESS", "PID", "PORT", "STATE", "MEMORY", "RESTARTS", "UPTIME"]
+    assert launcher.split()[:2] == ["launcher", str(os.getpid())]
+    assert controller.split()[:4] == ["controller", str(os.getpid()), "20001", "ready"]
+    assert "MiB" in controller
+
+
+@pytest.mark.parametrize("why", ["quarantined", "backoff", "loading"])
+def test_one_that_is_not_ready_is_one(
+    home: Home, capsys: pytest.CaptureFixture[str], why: str
+) -> None:
+    down = ChildState.model_validate(
+        {"name": "model_worker a", "role": "model_worker", "status": why, "detail": "no weights"}
+    )
+    write(home, ready(), down)
+    assert status(home, as_json=False, clock=SystemClock()) == 1
+    assert f"{why}" in capsys.readouterr().out
+
+
+def test_a_process_that_is_not_there_is_gone_whatever_the_file_says(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, ready().model_copy(update={"created": 1.0}))
+    assert status(home, as_json=True, clock=SystemClock()) == 1
+    (row,) = json.loads(capsys.readouterr().out)["processes"]
+    assert (row["status"], row["pid"]) == ("gone", None)
+
+
+def test_one_that_still_starts_is_not_ready(home: Home) -> None:
+    write(home, ready(), phase="starting")
+    assert status(home, as_json=False, clock=SystemClock()) == 1
+
+
+def test_no_launcher_is_three(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(home, as_json=False, clock=SystemClock()) == 3
+    assert "Not running" in capsys.readouterr().out
+
+
+def test_a_launcher_that_was_killed_is_three(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, ready(), alive=False)
+    assert status(home, as_json=True, clock=SystemClock()) == 3
+    assert json.loads(capsys.readouterr().out)["running"] is False

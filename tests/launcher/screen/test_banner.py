@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from server.launcher.screen.banner import ready_block
+from server.launcher.setup.home import Home
+from tests.launcher.fleet import PROVIDER, Fleet
+
+pytestmark = pytest.mark.anyio
+
+
+def block(fleet: Fleet, home: Home, joined: str = "") -> str:
+    off = replace(PROVIDER, missing=("P_KEY",))
+    keepers = fleet.supervisor.keepers
+    return ready_block(keepers, [off], home, joined=joined, stop="X stop", doctor="X doctor")
+
+
+def set_ready(fleet: Fleet, name: str, port: int) -> None:
+    keeper = fleet.keeper(name)
+    update = {"status": "ready", "address": f"http://127.0.0.1:{port}"}
+    keeper.state = keeper.state.model_copy(update=update)
+
+
+async def test_addresses_models_logs_and_the_way_out_are_named(home: Home) -> None:
+    fleet = Fleet(home, models=("a", "b"))
+    for port, keeper in enumerate(fleet.supervisor.keepers, start=1):
+        set_ready(fleet, keeper.plan.name, port)
+    text = block(fleet, home)
+    assert "Shortline is ready.\n" in text
+    for row in ("http://127.0.0.1:2/v1", "http://127.0.0.1:1", "a, b", str(home.logs), "`X stop`"):
+        assert row in text
+    assert "p; `X doctor` says why" in text
+
+
+async def test_what_is_down_is_not_among_the_models(home: Home) -> None:
+    fleet = Fleet(home, models=("a", "b"))
+    set_ready(fleet, "model_worker b", 3)
+    keeper = fleet.keeper("model_worker a")
+    keeper.state = keeper.state.model_copy(update={"status": "backoff", "detail": "no weights"})
+    text = block(fleet, home)
+    assert "ready in part" in text
+    assert "Models        b\n" in text
+    assert "model_worker a: no weights; it is tried again" in text
+
+
+async def test_a_controller_that_is_not_ours_is_shown(home: Home) -> None:
+    assert "http://c:1" in block(Fleet(home), home, joined="http://c:1")
+
+
+async def test_an_api_that_is_not_up_has_no_address(home: Home) -> None:
+    assert "OpenAI API" not in block(Fleet(home), home)

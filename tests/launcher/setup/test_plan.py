@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from server.core.settings import (
+    ControllerSettings,
+    FleetSettings,
+    GatewaySettings,
+    LauncherSettings,
+    ModelSettings,
+    ProviderSettings,
+)
+from server.launcher.setup.choice import Choice
+from server.launcher.setup.plan import MODULES, ChildPlan, Maker, childrens_environ
+from server.launcher.setup.providers import Provider
+from server.launcher.wanted import Wanted
+from server.wire.process import (
+    ControllerProcess,
+    GatewayProcess,
+    ModelWorkerProcess,
+    OnlineWorkerProcess,
+)
+
+ON = Wanted(gateway=True, local=True, online=True)
+PROVIDER = Provider(
+    Path("p.yaml"),
+    ProviderSettings(name="p", base_url="https://a.example", models=["m1", "a"]),
+    SecretStr("sk-1"),
+    (),
+)
+
+
+def children(
+    *models: ModelSettings, wanted: Wanted = ON, providers: tuple[Provider, ...] = ()
+) -> list[ChildPlan]:
+    settings = FleetSettings(launcher=LauncherSettings(start_deadline_s=99))
+    return Maker(settings, SecretStr("s" * 40)).children(wanted, Choice(models, providers))
+
+
+def test_the_controller_is_first_and_the_gateway_second() -> None:
+    plans = children(ModelSettings(name="a", path="x"), providers=(PROVIDER,))
+    assert [plan.name for plan in plans] == [
+        "controller",
+        "openai_api",
+        "model_worker a",
+        "online_api p",
+    ]
+    assert [plan.module for plan in plans] == list(MODULES.values())
+
+
+def test_each_replica_is_a_process_with_a_name_of_its_own() -> None:
+    plans = children(ModelSettings(name="a", path="x", replicas=3), wanted=Wanted(local=True))
+    names = ["model_worker a", "model_worker a#2", "model_worker a#3"]
+    assert [plan.name for plan in plans] == names
+    assert [plan.settings.name for plan in plans] == names
+
+
+def test_the_gateway_expects_each_model_once() -> None:
+    model = ModelSettings(name="a", path="x", replicas=2)
+    gateway = children(model, providers=(PROVIDER,))[1].settings
+    assert isinstance(gateway, GatewayProcess)
+    assert gateway.expected_models == ("a", "m1")
+
+
+def test_gpus_and_threads_are_in_the_environment_from_the_start() -> None:
+    model = ModelSettings(name="a", path="x", gpus=(2, 0), threads=3)
+    (plan,) = children(model, wanted=Wanted(local=True))
+    assert plan.env["CUDA_VISIBLE_DEVICES"] == "2,0"
+    assert plan.env["OMP_NUM_THREADS"] == "3"
+    assert plan.env["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert plan.env["TOKENIZERS_PARALLELISM"] == "false"
+
+
+def test_without_gpus_and_threads_the_environment_decides() -> None:
+    (plan,) = children(ModelSettings(name="a", path="x"), wanted=Wanted(local=True))
+    assert not {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"} & set(plan.env)
+
+
+def test_models_may_load_long_and_servers_may_not() -> None:
+    deadlines = [plan.deadline_s for plan in children(ModelSettings(name="a", path="x"))]
+    assert deadlines == [15, 15, 99]
+
+
+def test_a_key_reaches_its_own_worker_in_the_settings_line_and_nothing_else() -> None:
+    plans = children(ModelSettings(name="a", path="x"), providers=(PROVIDER,))
+    *others, online = plans
+    assert isinstance(online.settings, OnlineWorkerProcess)
+    assert json.loads(online.settings.model_dump_json())["api_key"] == "sk-1"
+    assert not any("sk-1" in plan.settings.model_dump_json() for plan in others)
+    assert not any("sk-1" in str(plan.env) or "sk-1" in repr(plan) for plan in plans)
+
+
+def test_children_see_neither_our_settings_nor_keys() -> None:
+    environ = {"PATH": "/bin", "HTTPS_PROXY": "x", "SHORTLINE_A__B": "1", "OPENAI_API_KEY": "sk"}
+    seen = childrens_environ(environ, frozenset({"OPENAI_API_KEY"}))
+    assert seen == {"PATH": "/bin", "HTTPS_PROXY": "x"}
+
+
+def test_all_but_the_controller_learn_where_it_is() -> None:
+    controller, gateway, worker = children(ModelSettings(name="a", path="x"))
+    assert controller.joining("http://c:1") == controller
+    for plan in (gateway, worker):
+        settings = plan.joining("http://c:1").settings
+        assert isinstance(settings, GatewayProcess | ModelWorkerProcess)
+        assert settings.controller_url == "http://c:1"
+
+
+def test_servers_keep_the_port_they_got_and_workers_do_not() -> None:
+    controller, gateway, worker = children(ModelSettings(name="a", path="x"))
+    assert controller.keeping("http://127.0.0.1:4711").settings.port == 4711
+    assert gateway.keeping("http://[::1]:4712").settings.port == 4712
+    assert worker.keeping("http://127.0.0.1:4713").settings.port == 0
+
+
+def test_where_the_gateway_demands_keys_the_controller_is_closed_too() -> None:
+    def closed(settings: FleetSettings) -> bool:
+        plan = Maker(settings, SecretStr("s" * 40)).children(ON, Choice((), ()))[0]
+        assert isinstance(plan.settings, ControllerProcess)
+        return plan.settings.closed
+
+    assert not closed(FleetSettings())
+    assert closed(FleetSettings(openai_api=GatewaySettings(api_keys=(SecretStr("k"),))))
+    wide = ControllerSettings(host="0.0.0.0", secret=SecretStr("s" * 40))
+    assert closed(FleetSettings(controller=wide))
+
+
+def test_the_gateway_chooses_as_the_controller_is_told_to() -> None:
+    settings = FleetSettings(controller=ControllerSettings(dispatch="lottery"))
+    gateway = Maker(settings, SecretStr("s" * 40)).children(ON, Choice((), ()))[1].settings
+    assert isinstance(gateway, GatewayProcess)
+    assert gateway.dispatch == "lottery"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.launcher.cli import NO_APP_YET, run
+from server.launcher.setup.home import Home
+
+CODE = Path(__file__).parents[2]
+
+
+def test_no_flag_at_all_prints_the_help_and_is_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "--llm-api" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["--api"], ["-w"], ["--webui", "-q"]])
+def test_the_app_alone_is_two_and_says_why(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv) == 2
+    assert capsys.readouterr().err.strip() == NO_APP_YET
+
+
+def test_the_version_is_the_one_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert f'version = "{capsys.readouterr().out.split()[1]}"' in (
+        CODE / "pyproject.toml"
+    ).read_text("utf-8")
+
+
+@pytest.mark.parametrize("argv", [["--home", "{}", "status"], ["status", "--home", "{}"]])
+def test_home_may_stand_before_or_after_the_command(
+    home: Home, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([word.format(home.root) for word in argv]) == 3
+    assert str(home.root) in capsys.readouterr().out
+
+
+def test_looking_at_a_home_makes_nothing_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("status", "stop", "doctor"):
+        run([command, "--home", str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("module", ["cli", "start", "status", "stop", "doctor"])
+def test_no_heavy_library_is_loaded(module: str) -> None:
+    program = (
+        f"import sys, json, server.launcher.{module}\n"
+        "heavy = {'torch', 'transformers', 'fastapi', 'starlette', 'uvicorn', 'numpy', 'uvloop'}\n"
+        "print(json.dumps(sorted(heavy & set(sys.modules))))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=CODE, capture_output=True, text=True, check=True
+    )
+    assert json.loads(shown.stdout) == []
+
+
+def test_help_needs_no_configuration_library() -> None:
+    program = (
+        "import sys, server.launcher.cli\n"
+        "print({'pydantic', 'yaml', 'httpx', 'rich', 'psutil', 'asyncio'} & set(sys.modules))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=CODE, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "set()"

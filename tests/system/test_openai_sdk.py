@@ -1,0 +1,192 @@
+"""What the official client gets from the product as it is shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionUserMessageParam
+
+from tests.system.product import CHECKOUT, Product, product
+
+pytestmark = pytest.mark.system
+
+FREE_PORTS = {"SHORTLINE_CONTROLLER__PORT": "0", "SHORTLINE_OPENAI_API__PORT": "0"}
+CHAT_MODEL = "shortline-mini"
+EMBEDDING_MODEL = "all-MiniLM-L6-v2"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with product(tmp_path_factory.mktemp("home"), "-a", environ=FREE_PORTS) as running:
+        yield running
+
+
+@pytest.fixture
+def client(shipped: Product) -> OpenAI:
+    return OpenAI(base_url=shipped.base_url, api_key="any", max_retries=0, timeout=60)
+
+
+def test_both_bundled_models_are_listed(client: OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == [EMBEDDING_MODEL, CHAT_MODEL]
+    assert client.models.retrieve(CHAT_MODEL).object == "model"
+
+
+def test_a_chat_is_answered_with_usage(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=CHAT_MODEL,
+        messages=[{"role": "user", "content": "What is Shortline?"}],
+        temperature=0,
+    )
+    choice = answer.choices[0]
+    assert "Shortline" in (choice.message.content or "")
+    assert choice.finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+@pytest.mark.parametrize("question", ["Which port does the API use?", "你是谁？"])
+def test_a_stream_says_the_same_piece_by_piece(client: OpenAI, question: str) -> None:
+    turn: ChatCompletionUserMessageParam = {"role": "user", "content": question}
+    whole = client.chat.completions.create(model=CHAT_MODEL, messages=[turn], temperature=0)
+    pieces, usage, finish = [], None, None
+    for chunk in client.chat.completions.create(
+        model=CHAT_MODEL,
+        messages=[turn],
+        temperature=0,
+        stream=True,
+        stream_options={"include_usage": True},
+    ):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            pieces.append(choice.delta.content or "")
+            finish = choice.finish_reason or finish
+    assert "".join(pieces) == whole.choices[0].message.content
+    assert len(pieces) > 3
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
+    assert (usage, finish) == (whole.usage, "stop")
+
+
+def test_a_seed_repeats_and_n_gives_several(client: OpenAI) -> None:
+    def ask() -> list[str | None]:
+        answer = client.chat.completions.create(
+            model=CHAT_MODEL,
+            messages=[{"role": "user", "content": "hello"}],
+            temperature=1.5,
+            seed=7,
+            n=2,
+            max_tokens=12,
+        )
+        return [choice.message.content for choice in answer.choices]
+
+    first = ask()
+    assert len(first) == 2
+    assert ask() == first
+
+
+def test_a_stop_text_ends_the_answer_and_is_not_in_it(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=CHAT_MODEL,
+        messages=[{"role": "user", "content": "What is Shortline?"}],
+        temperature=0,
+        stop=["line"],
+    )
+    assert "line" not in (answer.choices[0].message.content or "")
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_max_tokens_ends_with_length(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=CHAT_MODEL,
+        messages=[{"role": "user", "content": "What is Shortline?"}],
+        max_completion_tokens=3,
+    )
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 3
+
+
+def test_a_completion_is_answered(client: OpenAI) -> None:
+    answer = client.completions.create(model=CHAT_MODEL, prompt="Shortline is", max_tokens=5)
+    assert answer.object == "text_completion"
+    assert answer.choices[0].text
+
+
+def test_embeddings_know_what_is_alike(client: OpenAI) -> None:
+    texts = ["a cat on the sofa", "a kitten on the couch", "interest rates rose"]
+    data = client.embeddings.create(model=EMBEDDING_MODEL, input=texts).data
+
+    def alike(a: int, b: int) -> float:
+        return sum(x * y for x, y in zip(data[a].embedding, data[b].embedding, strict=True))
+
+    assert alike(0, 1) > 0.5 > alike(0, 2)
+
+
+def test_each_error_has_its_class(client: OpenAI) -> None:
+    hello: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="gpt-none", messages=hello)
+    assert unknown.value.code == "model_not_found"
+    assert unknown.value.request_id
+
+    with pytest.raises(openai.BadRequestError) as hot:
+        client.chat.completions.create(model=CHAT_MODEL, messages=hello, temperature=9)
+    assert hot.value.param == "temperature"
+
+    with pytest.raises(openai.BadRequestError) as long:
+        client.chat.completions.create(
+            model=CHAT_MODEL, messages=[{"role": "user", "content": "word " * 9000}]
+        )
+    assert long.value.code == "context_length_exceeded"
+
+    with pytest.raises(openai.BadRequestError) as unable:
+        client.embeddings.create(model=CHAT_MODEL, input="x")
+    assert unable.value.code == "unsupported_model"
+
+    with pytest.raises(openai.APIStatusError) as large:
+        client.embeddings.create(model=EMBEDDING_MODEL, input="x" * 3_000_000)
+    assert large.value.status_code == 413
+
+
+async def test_several_at_once_keep_their_answers_apart(shipped: Product) -> None:
+    async with AsyncOpenAI(base_url=shipped.base_url, api_key="any", max_retries=0) as client:
+
+        async def ask(question: str) -> str | None:
+            answer = await client.chat.completions.create(
+                model=CHAT_MODEL,
+                messages=[{"role": "user", "content": question}],
+                temperature=0,
+            )
+            return answer.choices[0].message.content
+
+        questions = ["What is Shortline?", "你是谁？", "Which port does the API use?", "hello"]
+        alone = [await ask(question) for question in questions]
+        assert await asyncio.gather(*map(ask, questions * 3)) == alone * 3
+
+
+def test_nothing_secret_is_in_the_logs(shipped: Product, client: OpenAI) -> None:
+    client.chat.completions.create(
+        model=CHAT_MODEL, messages=[{"role": "user", "content": "canary-of-a-prompt"}]
+    )
+    logs = [file.read_text("utf-8") for file in Path(shipped.home.logs).iterdir()]
+    assert logs
+    assert not any("canary-of-a-prompt" in log for log in logs)
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [("chat.py", "Shortline"), ("embeddings.py", "login form"), ("chat.sh", "chat.completion")],
+)
+def test_each_example_runs(shipped: Product, example: str, says: str) -> None:
+    command = [sys.executable, f"examples/{example}", "--base-url", shipped.base_url]
+    if example.endswith(".sh"):
+        command = ["sh", f"examples/{example}", shipped.base_url]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
