@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
+
+from server.launcher.running.state import ChildState, read_state
+from server.launcher.setup.home import Home
 
 CODE = Path(__file__).parents[2]
 ECHO = """\
@@ -23,7 +27,15 @@ models:
     engine: echo
 """
 FREE_PORTS = {"SHORTLINE_CONTROLLER__PORT": "0", "SHORTLINE_OPENAI_API__PORT": "0"}
-READY_S = 60.0
+READY_S = 120.0
+
+
+def write_home(home: Path, **echo: object) -> None:
+    """A home whose one model repeats what it hears; `echo`: more of its settings."""
+    fleet = yaml.safe_load(ECHO)
+    fleet["models"][0] |= echo
+    (home / "configs/providers").mkdir(parents=True)
+    (home / "configs/fleet.yaml").write_text(yaml.safe_dump(fleet), "utf-8")
 
 
 class Launch:
@@ -53,6 +65,24 @@ class Launch:
             lambda: "Shortline is ready" in self.said() or self.process.poll() is not None, READY_S
         )
         assert self.process.poll() is None, self.said()
+
+    def child(self, name: str) -> ChildState:
+        """What the launcher knows of a child right now."""
+        state = read_state(Home(self.home).state_file)
+        assert state is not None, self.said()
+        return next(child for child in state.children if child.name == name)
+
+    @property
+    def base_url(self) -> str:
+        """For OpenAI's client."""
+        return f"{self.child('openai_api').address}/v1"
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to one child; its pid."""
+        pid = self.child(name).pid
+        assert pid is not None
+        os.kill(pid, number)
+        return pid
 
     def status(self) -> dict[str, Any]:
         shown = command(self.home, "status", "--json")

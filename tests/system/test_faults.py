@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from server.core.limits import EVICT_S, SUSPECT_S
-from tests.system.product import Product, echo, product, until, write_home
+from tests.system.launch import Launch, is_alive, launched, until, write_home
 
 pytestmark = pytest.mark.system
 
@@ -23,14 +22,14 @@ WORKERS = ("model_worker echo", "model_worker echo#2", "model_worker echo#3")
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    root: Path = tmp_path_factory.mktemp("home")
-    write_home(root, echo(replicas=3, slots=8, options={"delay_ms": 20}))
-    with product(root, "-a") as started:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    home: Path = tmp_path_factory.mktemp("faults") / "home"
+    write_home(home, replicas=3, slots=8, options={"delay_ms": 20})
+    with launched(home, "-a") as started:
         yield started
 
 
-def served_by(running: Product) -> int:
+def served_by(running: Launch) -> int:
     """How many workers the gateway may choose from, by asking the controller's table."""
     try:
         url = f"{running.child('controller').address}/worker_get_status"
@@ -39,8 +38,8 @@ def served_by(running: Product) -> int:
         return 0  # the controller is on its way back
 
 
-def wait_for_all(running: Product) -> None:
-    until(lambda: served_by(running) == len(WORKERS), 30, lambda: running.output)
+def wait_for_all(running: Launch) -> None:
+    until(lambda: served_by(running) == len(WORKERS), 30)
 
 
 async def ask(client: httpx.AsyncClient, *, stream: bool) -> str:
@@ -60,7 +59,7 @@ async def ask(client: httpx.AsyncClient, *, stream: bool) -> str:
     return "whole" if done and text == WORDS else "CUT"
 
 
-async def load(running: Product, *, stream: bool, requests: int = 60) -> Counter[str]:
+async def load(running: Launch, *, stream: bool, requests: int = 60) -> Counter[str]:
     async with httpx.AsyncClient(base_url=running.base_url, timeout=60, trust_env=False) as client:
         gate = asyncio.Semaphore(12)
 
@@ -71,20 +70,20 @@ async def load(running: Product, *, stream: bool, requests: int = 60) -> Counter
         return Counter(await asyncio.gather(*(one() for _ in range(requests))))
 
 
-async def under_load(running: Product, victim: str, sig: int, *, stream: bool) -> Counter[str]:
+async def under_load(running: Launch, victim: str, sig: int, *, stream: bool) -> Counter[str]:
     loading = asyncio.create_task(load(running, stream=stream))
     await asyncio.sleep(0.5)
     running.kill(victim, sig)
     return await loading
 
 
-async def test_a_killed_worker_costs_no_whole_answer(running: Product) -> None:
+async def test_a_killed_worker_costs_no_whole_answer(running: Launch) -> None:
     wait_for_all(running)
     assert await under_load(running, WORKERS[0], signal.SIGKILL, stream=False) == {"whole": 60}
     wait_for_all(running)
 
 
-async def test_a_killed_worker_never_makes_a_stream_end_falsely(running: Product) -> None:
+async def test_a_killed_worker_never_makes_a_stream_end_falsely(running: Launch) -> None:
     wait_for_all(running)
     ends = await under_load(running, WORKERS[1], signal.SIGKILL, stream=True)
     assert set(ends) <= {"whole", "error event"}
@@ -92,14 +91,14 @@ async def test_a_killed_worker_never_makes_a_stream_end_falsely(running: Product
     wait_for_all(running)
 
 
-async def test_a_killed_controller_harms_no_request(running: Product) -> None:
+async def test_a_killed_controller_harms_no_request(running: Launch) -> None:
     wait_for_all(running)
     assert await under_load(running, "controller", signal.SIGKILL, stream=True) == {"whole": 60}
     wait_for_all(running)
     assert await load(running, stream=False, requests=20) == {"whole": 20}
 
 
-async def test_a_worker_that_hangs_is_noticed_and_comes_back(running: Product) -> None:
+async def test_a_worker_that_hangs_is_noticed_and_comes_back(running: Launch) -> None:
     wait_for_all(running)
     pid = running.kill(WORKERS[2], signal.SIGSTOP)
     try:
@@ -113,7 +112,7 @@ async def test_a_worker_that_hangs_is_noticed_and_comes_back(running: Product) -
     assert running.child(WORKERS[2]).pid == pid
 
 
-async def test_a_killed_gateway_is_back_on_its_port(running: Product) -> None:
+async def test_a_killed_gateway_is_back_on_its_port(running: Launch) -> None:
     address = running.base_url
     running.kill("openai_api")
     until(lambda: running.child("openai_api").restarts == 1, 10)
@@ -125,14 +124,12 @@ async def test_a_killed_gateway_is_back_on_its_port(running: Product) -> None:
 
 
 async def test_stopping_lets_streams_finish_and_leaves_nothing(tmp_path: Path) -> None:
-    write_home(tmp_path, echo(options={"delay_ms": 150}))
-    with product(tmp_path, "-a") as started:
+    write_home(tmp_path / "home", options={"delay_ms": 150})
+    with launched(tmp_path / "home", "-a") as started:
         loading = asyncio.create_task(load(started, stream=True, requests=4))
         await asyncio.sleep(0.5)
-        pids = [child.pid for child in started.state().children]
-        stopping = asyncio.to_thread(started.stop)
+        children = started.children()
+        started.process.send_signal(signal.SIGINT)
         assert await loading == {"whole": 4}
-        assert await stopping == 0
-        assert not any(pid and psutil.pid_exists(pid) for pid in pids)
-        left = await asyncio.to_thread(lambda: [file.name for file in started.home.run.iterdir()])
-        assert left == ["lock"]
+        assert await asyncio.to_thread(started.wait, 30) == 0
+        assert not any(is_alive(child) for child in children)

@@ -22,6 +22,7 @@ from tests.system.launch import (
     launched,
     refused,
     until,
+    write_home,
 )
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -33,8 +34,7 @@ QUESTION = {"model": "echo", "messages": [{"role": "user", "content": "one two t
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
-    (home / "configs/providers").mkdir(parents=True)
-    (home / "configs/fleet.yaml").write_text(ECHO)
+    write_home(home)
     return home
 
 

@@ -6,30 +6,28 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionUserMessageParam
 
-from tests.system.product import CHECKOUT, Product, product
+from tests.system.launch import CODE, Launch, launched
 
 pytestmark = pytest.mark.system
 
-FREE_PORTS = {"SHORTLINE_CONTROLLER__PORT": "0", "SHORTLINE_OPENAI_API__PORT": "0"}
 CHAT_MODEL = "shortline-mini"
 EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with product(tmp_path_factory.mktemp("home"), "-a", environ=FREE_PORTS) as running:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    with launched(tmp_path_factory.mktemp("shipped") / "home", "-a") as running:
         yield running
 
 
 @pytest.fixture
-def client(shipped: Product) -> OpenAI:
+def client(shipped: Launch) -> OpenAI:
     return OpenAI(base_url=shipped.base_url, api_key="any", max_retries=0, timeout=60)
 
 
@@ -154,7 +152,7 @@ def test_each_error_has_its_class(client: OpenAI) -> None:
     assert large.value.status_code == 413
 
 
-async def test_several_at_once_keep_their_answers_apart(shipped: Product) -> None:
+async def test_several_at_once_keep_their_answers_apart(shipped: Launch) -> None:
     async with AsyncOpenAI(base_url=shipped.base_url, api_key="any", max_retries=0) as client:
 
         async def ask(question: str) -> str | None:
@@ -170,11 +168,11 @@ async def test_several_at_once_keep_their_answers_apart(shipped: Product) -> Non
         assert await asyncio.gather(*map(ask, questions * 3)) == alone * 3
 
 
-def test_nothing_secret_is_in_the_logs(shipped: Product, client: OpenAI) -> None:
+def test_nothing_secret_is_in_the_logs(shipped: Launch, client: OpenAI) -> None:
     client.chat.completions.create(
         model=CHAT_MODEL, messages=[{"role": "user", "content": "canary-of-a-prompt"}]
     )
-    logs = [file.read_text("utf-8") for file in Path(shipped.home.logs).iterdir()]
+    logs = [file.read_text("utf-8") for file in (shipped.home / "data/logs").iterdir()]
     assert logs
     assert not any("canary-of-a-prompt" in log for log in logs)
 
@@ -183,10 +181,10 @@ def test_nothing_secret_is_in_the_logs(shipped: Product, client: OpenAI) -> None
     ("example", "says"),
     [("chat.py", "Shortline"), ("embeddings.py", "login form"), ("chat.sh", "chat.completion")],
 )
-def test_each_example_runs(shipped: Product, example: str, says: str) -> None:
+def test_each_example_runs(shipped: Launch, example: str, says: str) -> None:
     command = [sys.executable, f"examples/{example}", "--base-url", shipped.base_url]
     if example.endswith(".sh"):
         command = ["sh", f"examples/{example}", shipped.base_url]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=CODE, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
