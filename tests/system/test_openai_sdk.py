@@ -7,22 +7,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionUserMessageParam
 
+from server.wire.fleet import SECRET_HEADER
+from tests.fakes.waiting import until as until_async
 from tests.system.launch import CODE, Launch, launched
 
 pytestmark = pytest.mark.system
 
+SECRET = "a-secret-of-this-test-0123456789abcdef"
 CHAT_MODEL = "shortline-mini"
 EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
-    with launched(tmp_path_factory.mktemp("shipped") / "home", "-a") as running:
+    home = tmp_path_factory.mktemp("shipped") / "home"
+    with launched(home, "-a", SHORTLINE_CONTROLLER__SECRET=SECRET) as running:
         yield running
 
 
@@ -166,6 +171,32 @@ async def test_several_at_once_keep_their_answers_apart(shipped: Launch) -> None
         questions = ["What is Shortline?", "你是谁？", "Which port does the API use?", "hello"]
         alone = [await ask(question) for question in questions]
         assert await asyncio.gather(*map(ask, questions * 3)) == alone * 3
+
+
+def worker_stats(shipped: Launch) -> dict[str, int]:
+    url = f"{shipped.child(f'model_worker {CHAT_MODEL}').address}/worker/stats"
+    stats: dict[str, int] = httpx.get(url, headers={SECRET_HEADER: SECRET}, trust_env=False).json()
+    return stats
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_model_stops_when_its_client_leaves(shipped: Launch, stream: bool) -> None:
+    before = worker_stats(shipped)
+    body = {
+        "model": CHAT_MODEL,
+        "messages": [{"role": "user", "content": "hello"}],
+        "temperature": 2,
+        "logit_bias": {str(token): -100 for token in range(16)},  # never an end
+        "stream": stream,
+    }
+    async with httpx.AsyncClient(base_url=shipped.base_url, trust_env=False) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.7):
+                await client.post("/chat/completions", json=body)
+    await until_async(lambda: worker_stats(shipped)["running"] == 0, limit_s=2)
+    after = worker_stats(shipped)
+    assert after["cancelled"] == before["cancelled"] + 1
+    assert after["tokens_after_cancel"] - before["tokens_after_cancel"] <= 1
 
 
 def test_nothing_secret_is_in_the_logs(shipped: Launch, client: OpenAI) -> None:
