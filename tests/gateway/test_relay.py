@@ -306,3 +306,29 @@ async def test_a_body_too_large_is_refused_with_and_without_a_length() -> None:
         endless = await served.client.post("/v1/embeddings", content=pieces())
         assert (declared.status_code, endless.status_code) == (413, 413)
         assert declared.json()["error"]["code"] == "request_too_large"
+
+
+async def test_of_three_workers_the_slow_ones_get_less(ask: dict[str, object]) -> None:
+    def takes(seconds: float) -> Script:
+        async def script(_: Received, writer: Writer) -> None:
+            await asyncio.sleep(seconds)
+            writer.write(whole(b"{}"))
+
+        return script
+
+    async with (
+        upstream(takes(0.01)) as fast,
+        upstream(takes(0.03)) as slower,
+        upstream(takes(0.1)) as slowest,
+        gateway(*(view(w.url, slots=16) for w in (fast, slower, slowest))) as served,
+    ):
+
+        async def client() -> None:
+            for _ in range(20):
+                assert (await served.client.post(CHAT, json=ask)).status_code == 200
+
+        await asyncio.gather(*(client() for _ in range(8)))
+        counts = [len(worker.received) for worker in (fast, slower, slowest)]
+        assert sum(counts) == 160
+        assert counts[0] > counts[1] > counts[2]
+        assert counts[2] < 160 / 4
