@@ -49,7 +49,7 @@ def test_looking_at_a_home_makes_nothing_in_it(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("module", ["cli", "start", "status", "stop", "doctor"])
+@pytest.mark.parametrize("module", ["cli", "start", "care.status", "care.stop", "care.doctor"])
 def test_no_heavy_library_is_loaded(module: str) -> None:
     program = (
         f"import sys, json, server.launcher.{module}\n"
