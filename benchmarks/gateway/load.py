@@ -14,7 +14,7 @@ import uvloop
 from benchmarks.gateway.client import Client
 from benchmarks.gateway.messages import Frozen, Job, Ready
 from benchmarks.gateway.round import Round, connect
-from server.clients.http import Origin
+from server.clients.origin import Origin
 
 WARM_S = 10.0
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from benchmarks.gateway.answers import bursts, fault, request_body, whole_answer
 from benchmarks.gateway.client import Client
 from benchmarks.gateway.messages import Ask, Job, Tally
-from server.clients.http import Origin
+from server.clients.origin import Origin
 
 STALL_S = 5.0
 PATIENCE_S = 30.0

@@ -14,10 +14,10 @@ SETTLE_S: Final = 2 * HEARTBEAT_S + 1.0
 """A new controller has heard from every worker by then; before, an absence means nothing."""
 LOADS_S: Final = 0.5
 """Gateways hear of changed loads at most this often; of everything else at once."""
-FASTCHAT_BEAT_S: Final = 45.0
-"""A FastChat worker beats this often; this and the expiry are FastChat's own."""
 FASTCHAT_SUSPECT_S: Final = 60.0
+"""FastChat's workers beat every 45 s."""
 FASTCHAT_EVICT_S: Final = 90.0
+"""FastChat's own expiry."""
 
 RESTART_MIN_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
@@ -45,6 +45,8 @@ MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 MAX_CHAT_BYTES: Final = 20 * 1024 * 1024
 """Chat bodies may carry images."""
 MAX_JSON_DEPTH: Final = 64
+MAX_JSON_VALUES: Final = 500_000
+"""Values, keys and brackets in one body; more would hold up everybody else for seconds."""
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """A whole answer that is held before it is passed on."""

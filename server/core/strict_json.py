@@ -12,11 +12,13 @@ import math
 from typing import Any, NoReturn
 
 from server.core.errors import BadRequest
-from server.core.limits import MAX_JSON_DEPTH
+from server.core.limits import MAX_JSON_DEPTH, MAX_JSON_VALUES
 
 
 def parse_json(raw: bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
     """The value in `raw`. Raises `BadRequest` that says what is wrong with it."""
+    if sum(map(raw.count, (b",", b"{", b"["))) > MAX_JSON_VALUES:
+        raise _bad(f"it holds more than {MAX_JSON_VALUES} values")
     try:
         text = raw.decode("utf-8")
         value = json.loads(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import unquote
 
 import httpx
 
@@ -19,6 +17,7 @@ from server.gateway.fleet import Fleet
 from server.gateway.models import list_models, show_model
 from server.gateway.relay import Relay
 from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
+from server.web.background import kept_running
 from server.web.drain import Drain
 from server.web.edge import Edge, bearer_key, known_host
 from server.web.lifespan import with_lifespan
@@ -52,11 +51,10 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        follower = asyncio.create_task(follow())
         try:
-            yield
+            async with kept_running(follow(), "following the fleet"):
+                yield
         finally:
-            follower.cancel()
             http.close()
             await fastchat_http.aclose()
             await controller.aclose()
@@ -90,7 +88,7 @@ class Gateway:
             await send_json(send, list_models(self._fleet, self._created))
         elif path.startswith(MODELS + "/"):
             _only(scope, "GET")
-            name = unquote(path.removeprefix(MODELS + "/"))
+            name = path.removeprefix(MODELS + "/")
             await send_json(send, show_model(self._fleet, name, self._created))
         else:
             raise NotFound("There is nothing at this path; the API is at /v1.")

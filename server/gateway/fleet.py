@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from server.clients.http import Origin
+from server.clients.origin import Origin
 from server.core.dispatch import Candidate, Method, choose
 from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
 from server.core.limits import RETRY_AFTER_S
+from server.gateway.movable import Movable
 from server.wire.fleet import Ability, FleetView, WorkerView
 
 NOTHING: frozenset[str] = frozenset()
@@ -19,14 +20,16 @@ NOTHING: frozenset[str] = frozenset()
 class Lease:
     """One request counted in flight at one worker, from its making to the end of its block."""
 
-    __slots__ = ("moved", "on_move", "worker")
+    __slots__ = ("ability", "model", "movable", "tried", "worker")
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, model: str, ability: Ability, tried: frozenset[str]) -> None:
         self.worker = worker
-        self.moved = False
-        """The worker fell silent before its first byte; ask another one."""
-        self.on_move: Callable[[], None] | None = None
-        """Set while nothing has reached the client."""
+        self.model = model
+        self.ability = ability
+        self.tried = tried | {worker.view.address}
+        """Where the request has been, this worker included."""
+        self.movable: Movable | None = None
+        """Set while the request waits for its first byte and may still go elsewhere."""
         worker.leases.add(self)
 
     def __enter__(self) -> Self:
@@ -70,6 +73,7 @@ class Fleet:
         self._method = method
         self._workers: dict[str, Worker] = {}
         self._by_model: dict[str, list[Worker]] = {}
+        self._expected = frozenset(expected)
         self._known = set(expected)
         self._controller = ""
         self._named: set[str] = set()
@@ -114,16 +118,10 @@ class Fleet:
     def _move_away(self, worker: Worker) -> None:
         """Free the requests that wait there for a first byte, where another worker can help."""
         for lease in list(worker.leases):
-            if lease.on_move is not None and self._has_other(worker):
-                lease.moved = True
-                lease.on_move()
-
-    def _has_other(self, worker: Worker) -> bool:
-        return any(
-            other is not worker and other.view.state == "ready"
-            for model in worker.view.models
-            for other in self._by_model.get(model, ())
-        )
+            if lease.movable is not None and self.offers(
+                lease.model, lease.ability, but=lease.tried
+            ):
+                lease.movable.move()
 
     def take(self, model: str, ability: Ability, *, but: frozenset[str] = NOTHING) -> Lease:
         """Count one request in flight at the least busy worker of `model`.
@@ -133,7 +131,7 @@ class Fleet:
         ever offered, `BadRequest` for one that cannot do this, `Unavailable` when all its
         workers are gone, `Overloaded` when they are full.
         """
-        return Lease(self._pick(model, ability, but))
+        return Lease(self._pick(model, ability, but), model, ability, but)
 
     def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
         """Whether `take` would find somebody."""
@@ -204,5 +202,10 @@ class Fleet:
         """What keeps this gateway from being ready, in words."""
         if not self.heard:
             return "no word from the controller yet"
-        absent = sorted(self._known - self._by_model.keys())
+        served = {
+            model
+            for model, workers in self._by_model.items()
+            if any(worker.view.state == "ready" for worker in workers)
+        }
+        absent = sorted(self._expected - served)
         return f"no worker for {', '.join(absent)}" if absent else None

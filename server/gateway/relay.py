@@ -1,6 +1,6 @@
 """The hot path: read what routing needs, pick a worker, pass its answer on.
 
-    Relay.__call__ > _deliver > _attempt > Stream.pass_on
+    Relay.serve > _deliver > _attempt > Delivery.pass_on
 
 Each adds one concern: the body and its limits, another worker while nothing has been sent, one
 worker, the bytes.
@@ -8,12 +8,12 @@ worker, the bytes.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from pydantic import SecretStr
 
-from server.clients.http import Header, HTTPClient
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
 from server.core.errors import (
     ConnectFailed,
     CutOff,
@@ -32,6 +32,7 @@ from server.core.limits import (
 from server.gateway.asked import Asked, parse_asked
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import NOTHING, Fleet, Lease
+from server.gateway.movable import Movable
 from server.web.asgi import JSON, Receive, Scope, Send, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
@@ -88,7 +89,7 @@ class Relay:
         asked = delivery.asked
         while True:
             with self._fleet.take(asked.model, asked.ability, but=delivery.tried) as lease:
-                delivery.tried |= {lease.worker.view.address}
+                delivery.tried = lease.tried
                 delivery.tries += 1
                 try:
                     await self._attempt(delivery, lease, limit)
@@ -116,19 +117,15 @@ class Relay:
 
     async def _attempt(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         """Ask one worker. Raises `TransportError` only while nothing has been sent."""
-        asked = delivery.asked
-        limit.allow(FIRST_TOKEN_S if asked.stream else WHOLE_REQUEST_S)
-        try:
-            async with asyncio.timeout(None) as mover:
-                lease.on_move = lambda: mover.reschedule(0)
-                if lease.worker.view.protocol == "fastchat":
-                    await self._ask_fastchat(delivery, lease, limit)
-                else:
-                    await self._ask(delivery, lease, limit)
-        except TimeoutError as error:
-            if not lease.moved:
-                raise
-            raise CutOff("the worker fell silent") from error
+        limit.allow(FIRST_TOKEN_S if delivery.asked.stream else WHOLE_REQUEST_S)
+        async with Movable() as movable:
+            delivery.movable = movable
+            if delivery.tries < TRIES_PER_REQUEST:
+                lease.movable = movable
+            if lease.worker.view.protocol == "fastchat":
+                await self._ask_fastchat(delivery, lease, limit)
+            else:
+                await self._ask(delivery, lease, limit)
 
     async def _ask(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         asked = delivery.asked
@@ -138,41 +135,46 @@ class Relay:
         ) as upstream:
             if upstream.status in TRY_ELSEWHERE and self._may_move(delivery):
                 raise CutOff(f"the worker answered {upstream.status}")
-            await delivery.pass_on(upstream, lease, limit)
+            await delivery.pass_on(upstream, limit)
 
     async def _ask_fastchat(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         asked = delivery.asked
         async with self._fastchat.answer(
             lease.worker.view.address, asked.ability, asked.fields
         ) as upstream:
-            await delivery.pass_on(upstream, lease, limit)
+            await delivery.pass_on(upstream, limit)
 
 
 class Delivery:
     """One request on its way to its client."""
 
-    __slots__ = ("asked", "request_id", "send", "started", "tried", "tries")
+    __slots__ = ("asked", "movable", "request_id", "send", "started", "tried", "tries")
 
     def __init__(self, asked: Asked, send: Send, request_id: str) -> None:
         self.asked = asked
         self.send = send
         self.request_id = request_id
         self.started = False
+        self.movable: Movable | None = None
         self.tried = NOTHING
         self.tries = 0
 
-    async def pass_on(self, upstream: Upstream, lease: Lease, limit: Patience) -> None:
-        """From here on the request stays where it is."""
+    async def pass_on(self, upstream: Upstream, limit: Patience) -> None:
+        """Once there is something to send, the request stays where it is."""
         if is_stream(upstream):
-            stream = Stream(upstream, limit)
+            stream = Stream(upstream, limit, one_choice=self.asked.fields.get("n") in (None, 1))
             await stream.open()
-            lease.on_move = None
-            self.started = True
+            self._settle()
             await stream.pass_on(self.send)
         else:
             body = await read_whole(upstream, limit)
-            lease.on_move = None
+            self._settle()
             await send_answer(self.send, upstream, body, limit)
+
+    def _settle(self) -> None:
+        self.started = True
+        if self.movable is not None:
+            self.movable.settle()
 
 
 def _note_failure(delivery: Delivery, lease: Lease, cause: TransportError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any
 
 from pydantic import SecretStr
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from server.core.errors import Forbidden, Internal, RequestError, Unauthorized, Unavailable
 from server.core.ids import new_id
 from server.core.secrets import same_secret
-from server.core.settings import ServerSettings
+from server.core.settings import ServerSettings, is_wildcard
 from server.web.asgi import (
     ASGIApp,
     ClientLeft,
@@ -132,24 +133,35 @@ class _Answer:
 
 
 def known_host(settings: ServerSettings) -> Check:
-    """Refuses a `Host` that is not ours, so that a web page cannot reach us by DNS rebinding."""
-    names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.allowed_hosts}
+    """Refuses a `Host` that is not ours, so that a web page cannot reach us by DNS rebinding.
+
+    That attack needs a name: a port that listens on all addresses may be asked for by any of them.
+    """
+    ours = ("localhost", "127.0.0.1", "::1", settings.host, *settings.allowed_hosts)
+    names = {_host_name(name) for name in ours}
     anything = "*" in names
+    any_address = is_wildcard(settings.host)
 
     def check(scope: Scope) -> None:
         host = (header(scope, b"host") or b"").decode("latin-1").lower()
-        if not anything and _without_port(host) not in names:
-            raise Forbidden("This host name is not served here (allowed_hosts).", code="bad_host")
+        name = _without_port(host)
+        if anything or name in names or _host_name(name) in names:
+            return
+        if not (any_address and _is_address(name)):
+            raise Forbidden(
+                "This host name is not served here; the setting allowed_hosts can name it.",
+                code="bad_host",
+            )
 
     return check
 
 
-def bearer_key(keys: Iterable[SecretStr], *, exempt: frozenset[str] = frozenset()) -> Check:
+def bearer_key(keys: Iterable[SecretStr]) -> Check:
     """Demands one of `keys`; without keys the port is open."""
     known = tuple(keys)
 
     def check(scope: Scope) -> None:
-        if not known or scope["path"] in exempt:
+        if not known:
             return
         offered = (header(scope, b"authorization") or b"").decode("latin-1")
         key = offered[7:] if offered[:7].lower() == "bearer " else ""
@@ -182,6 +194,22 @@ def _request_id(scope: Scope) -> str:
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered.decode()
     return new_id("req")
+
+
+def _host_name(name: str) -> str:
+    """As it stands in a `Host` header, in the one spelling it has here."""
+    if not _is_address(name):
+        return name.lower()
+    address = ip_address(name.strip("[]"))
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _without_port(host: str) -> str:

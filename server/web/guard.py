@@ -10,8 +10,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.core.limits import HEADERS_S, MAX_HEADER_BYTES
+from server.core.limits import HEADERS_S, MAX_HEADER_BYTES, WRITE_STALL_S
 
+_GRACE_S = 1.0
+"""The application gives up first and may still say so; then the connection goes."""
 LINGER_S = 2.0
 """How long the rest of a refused body is read and thrown away."""
 
@@ -41,6 +43,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _linger: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
 
@@ -50,10 +54,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        for timer in (self._linger, self._stall):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly; one that reads nothing is cut off, buffers and all."""
+        super().pause_writing()
+        self._stall = self.loop.call_later(WRITE_STALL_S + _GRACE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
+            self._watch()  # even an empty line begins a head that has to end
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEADER_BYTES and b"\r\n\r\n" not in data[:MAX_HEADER_BYTES]:
                 self._refuse(_TOO_LARGE)
@@ -72,6 +91,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -79,17 +101,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._in_head and not self.transport.is_closing():
             # Refused in mid-body. Closing now would reset the connection before the client has
             # read why, so the rest is thrown away for a moment.
-            self.loop.call_later(LINGER_S, self._close_unless_read)
-
-    def _close_unless_read(self) -> None:
-        if not self._in_head and not self.transport.is_closing():
-            self.transport.close()
+            self._linger = self.loop.call_later(LINGER_S, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(_MALFORMED)
 
     def _watch(self) -> None:
-        if self._timer is None:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self._timer is None and not answering:
             self._timer = self.loop.call_later(HEADERS_S, self._refuse, _TIMEOUT)
 
     def _unwatch(self) -> None:

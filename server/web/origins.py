@@ -41,7 +41,10 @@ class Origins:
 
     def _allows(self, raw: bytes) -> bool:
         origin = raw.decode("latin-1")
-        return origin in self._allowed or is_loopback(urlsplit(origin).hostname or "")
+        try:
+            return origin in self._allowed or is_loopback(urlsplit(origin).hostname or "")
+        except ValueError:  # an unclosed bracket
+            return False
 
 
 def is_preflight(scope: Scope) -> bool:

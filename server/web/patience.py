@@ -11,6 +11,7 @@ from server.web.asgi import ClientLeft, Receive, until_left
 from server.web.drain import Drain
 
 Wait = Literal["upstream", "client"]
+Reason = Literal["late", "client left", "server ends"]
 
 
 class Patience:
@@ -25,8 +26,8 @@ class Patience:
     """
 
     __slots__ = (
-        "_cancel", "_client_left", "_drain", "_due", "_end", "_loop", "_receive", "_timer",
-        "_wait", "_watcher",
+        "_cancel", "_drain", "_due", "_end", "_loop", "_reason", "_receive", "_timer", "_wait",
+        "_watcher",
     )  # fmt: skip
 
     def __init__(self, receive: Receive, drain: Drain, whole_s: float) -> None:
@@ -35,7 +36,7 @@ class Patience:
         self._loop = asyncio.get_running_loop()
         self._end = self._due = self._loop.time() + whole_s
         self._wait: Wait = "upstream"
-        self._client_left = False
+        self._reason: Reason | None = None
         self._cancel = asyncio.timeout(None)
 
     async def __aenter__(self) -> Self:
@@ -70,24 +71,27 @@ class Patience:
             self._timer = self._loop.call_at(due, self._look)
 
     def cut(self) -> None:
-        """End it now."""
-        if not self._cancel.expired():
-            self._cancel.reschedule(self._loop.time())
+        """The server must end."""
+        self._end_because("server ends")
 
     def _look(self) -> None:
         if self._loop.time() >= self._due:
-            self.cut()
+            self._end_because("client left" if self._wait == "client" else "late")
         else:
             self._timer = self._loop.call_at(self._due, self._look)
 
     def _leave(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled():
-            self._client_left = True
-            self.cut()
+            self._end_because("client left")
+
+    def _end_because(self, reason: Reason) -> None:
+        if self._reason is None:
+            self._reason = reason
+            self._cancel.reschedule(self._loop.time())
 
     def _verdict(self) -> Exception:
-        if self._client_left or self._wait == "client":
+        if self._reason == "client left":
             return ClientLeft()
-        if self._drain.cutting:
+        if self._reason == "server ends":
             return Unavailable("This server is shutting down.", retry_after_s=1)
         return UpstreamTimeout("The model took too long to answer.")

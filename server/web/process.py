@@ -52,10 +52,10 @@ def run(kind: type[S], build: Build[S]) -> NoReturn:
         reports.write(report.model_dump_json() + "\n")
         reports.flush()
 
-    settings = kind.model_validate_json(sys.stdin.readline())
-    _die_with_parent()
-    configure_logging(settings.name, settings.log_level)
     try:
+        settings = kind.model_validate_json(sys.stdin.readline())
+        _die_with_parent()
+        configure_logging(settings.name, settings.log_level)
         uvloop.run(serve(settings, build, say))
     except ShortlineError as error:
         log.exception("could not start")

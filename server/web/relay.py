@@ -22,7 +22,8 @@ from server.web.patience import Patience
 _PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-after")
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
-_END_MARK = re.compile(rb'data: ?\[DONE\]|"finish_reason"\s*:\s*"')
+_DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \r\n]*\Z")
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _LAST_PIECES = 8
 """Enough to hold the last content, the finish reason, the usage and the end mark."""
 _FAREWELL_S = 2.0
@@ -75,12 +76,19 @@ class Stream:
     """
 
     def __init__(
-        self, upstream: Upstream, limit: Patience, change: Callable[[bytes], bytes] | None = None
+        self,
+        upstream: Upstream,
+        limit: Patience,
+        change: Callable[[bytes], bytes] | None = None,
+        *,
+        one_choice: bool = True,
     ) -> None:
-        """`change` is applied to whole events."""
+        """`change` is applied to whole events. `one_choice`: a finish reason ends the answer, even
+        where no `[DONE]` follows; with several choices it may be that of another one."""
         self._upstream = upstream
         self._limit = limit
         self._change = change
+        self._one_choice = one_choice
         self._events = EventSplitter()
         self._last: deque[bytes] = deque(maxlen=_LAST_PIECES)
         self._first = b""
@@ -103,13 +111,19 @@ class Stream:
                 await send({"type": "http.response.body", "body": events, "more_body": True})
                 self._limit.allow(BETWEEN_TOKENS_S)
                 events = await self._next()
-            if not _END_MARK.search(b"".join(self._last)):
+            if not self._is_whole():
                 raise BadAnswer("the stream ended without its end mark")
         except TransportError as error:
             raise WorkerLost(
                 "The worker was lost in mid-answer; what came before is incomplete."
             ) from error
         await send({"type": "http.response.body", "body": b""})
+
+    def _is_whole(self) -> bool:
+        said = b"".join(self._last)
+        if _DONE.search(said):
+            return True
+        return self._one_choice and _FINISH.search(said) is not None
 
     async def _next(self) -> bytes:
         """The next whole events, `b""` at the end of a stream."""

@@ -12,6 +12,7 @@ from server.clients.fleet import ControllerClient
 from server.core.errors import TransportError
 from server.core.ids import new_id
 from server.core.limits import HEARTBEAT_S
+from server.web.background import kept_running
 from server.wire.fleet import Beat, Load, Registered, Registration, WorkerRef
 
 log = logging.getLogger(__name__)
@@ -32,30 +33,32 @@ class Heart:
         self._controller = controller
         self._registration = registration
         self._load = load
+        self._left = False
 
     @asynccontextmanager
     async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
         """Beat until the block ends; leave the fleet as soon as `draining` is set."""
-        beat = asyncio.create_task(self._until(draining))
         try:
-            yield
+            async with kept_running(self._live(), "beating"):
+                leaving = asyncio.create_task(self._leave_when(draining))
+                try:
+                    yield
+                finally:
+                    leaving.cancel()
         finally:
-            beat.cancel()
-            await asyncio.wait([beat])
+            if not draining.is_set():
+                await self._leave()
             await self._controller.aclose()
 
-    async def _until(self, draining: asyncio.Event) -> None:
-        life = asyncio.create_task(self._live())
-        try:
-            await draining.wait()
-        finally:
-            life.cancel()
-            await self._leave()
+    async def _leave_when(self, draining: asyncio.Event) -> None:
+        await draining.wait()
+        self._left = True
+        await self._leave()
 
     async def _live(self) -> None:
         known = False
         failures = 0
-        while True:
+        while not self._left:
             try:
                 answer = await (self._beat() if known else self._register())
                 known = answer.known
@@ -65,6 +68,7 @@ class Heart:
                 failures += 1
                 pause_s = min(RETRY_MAX_S, 0.1 * 2**failures) * uniform(0.8, 1.2)
             await asyncio.sleep(min(pause_s, HEARTBEAT_S))
+        await asyncio.Event().wait()  # a worker that has left must not register again
 
     async def _register(self) -> Registered:
         self._registration = self._registration.model_copy(

@@ -18,7 +18,7 @@ from benchmarks.gateway.client import Client
 from benchmarks.gateway.messages import Ask, Job, Tally
 from benchmarks.gateway.round import Round, connect
 from benchmarks.gateway.upstream import Upstream
-from server.clients.http import Origin
+from server.clients.origin import Origin
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAM = Ask(stream=True, events=20, burst=4, every_ms=1.0)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.clients.http import Answer, HTTPClient, Origin
+from server.clients.http import Answer, HTTPClient
+from server.clients.origin import Origin
 from server.core.errors import BadAnswer, ConnectFailed, CutOff
 from tests.fakes.upstream import (
     CLOSE_DELIMITED_HEAD,
@@ -191,6 +192,60 @@ async def test_a_reader_that_pauses_makes_the_server_wait(client: HTTPClient) ->
             await asyncio.sleep(0.1)
         assert sent < 20_000_000
         assert len(await body_of(answer)) == 128_000_000
+
+
+async def test_a_request_that_kills_its_server_is_sent_there_once_more_at_most(
+    client: HTTPClient,
+) -> None:
+    async def dies_of_poison(request: Received, writer: Writer) -> None:
+        if request.body == b"poison":
+            writer.close()
+        else:
+            writer.write(whole(b"ok"))
+
+    async with upstream(dies_of_poison) as fake:
+        await fetch(client, fake.origin)
+        with pytest.raises(CutOff):
+            await fetch(client, fake.origin, b"poison")
+        assert [each.body for each in fake.received].count(b"poison") == 2
+
+
+async def test_a_server_gone_after_the_request_was_sent_is_no_failed_connection(
+    client: HTTPClient,
+) -> None:
+    async with upstream(says(whole(b"ok"))) as fake:
+        await fetch(client, fake.origin)
+
+        async def dies(_: Received, writer: Writer) -> None:
+            fake.stop()
+            writer.close()
+
+        fake.script = dies
+        with pytest.raises(CutOff):
+            await fetch(client, fake.origin)
+
+
+async def test_who_must_not_ask_twice_does_not() -> None:
+    client = HTTPClient(ask_again=False)
+    async with upstream(says(whole(b"ok"))) as fake:
+        await fetch(client, fake.origin)
+
+        async def closes(_: Received, writer: Writer) -> None:
+            writer.close()
+
+        fake.script = closes
+        with pytest.raises(CutOff):
+            await fetch(client, fake.origin)
+        assert len(fake.received) == 2
+    client.close()
+
+
+async def test_two_answers_to_one_request_are_never_mixed(client: HTTPClient) -> None:
+    second = whole(b"no", "500 Internal Server Error", "x-second: 1")
+    async with upstream(says(whole(b"ok") + second)) as fake:
+        async with client.request(fake.origin, b"/", b"") as answer:
+            assert (answer.status, await body_of(answer)) == (200, b"ok")
+            assert answer.header(b"x-second") is None
 
 
 async def test_a_large_body_is_sent_whole(client: HTTPClient) -> None:

@@ -49,6 +49,8 @@ def test_no_bytes_raise_anything_but_a_bad_request(raw: bytes) -> None:
         (b"[" * 65 + b"]" * 65, "deeper"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "deeper"),
         (b"[" * 100_000, "deeper"),
+        (b"[" + b"1," * 500_001 + b"1]", "more than 500000 values"),
+        (b"[" + b"{}," * 300_000 + b"{}]", "more than 500000 values"),
     ],
 )
 def test_each_trick_is_refused_by_name(raw: bytes, says: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from server.clients.http import Origin
+from server.clients.origin import Origin
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -39,6 +39,8 @@ class Upstream:
     connections: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client hangs up."""
+    stop: Callable[[], None] = lambda: None
+    """Listen no more."""
 
     @property
     def url(self) -> str:
@@ -70,6 +72,7 @@ async def upstream(script: Script) -> AsyncIterator[Upstream]:
     server = await asyncio.start_server(fake.handle, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     fake.origin = Origin(host, port)
+    fake.stop = server.close
     try:
         yield fake
     finally:

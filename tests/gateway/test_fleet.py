@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
 from server.gateway.fleet import Fleet
+from server.gateway.movable import Movable
 from server.wire.fleet import FleetView, WorkerView
 from tests.gateway.conftest import view
 
@@ -92,3 +95,25 @@ async def test_what_is_missing_is_said_in_words() -> None:
     assert there.missing() == "no worker for m"
     there.apply(FleetView(controller="c1", workers=(view(A),)))
     assert there.missing() is None
+
+
+async def test_a_fleet_of_suspects_is_not_ready() -> None:
+    there = Fleet("gw", expected=("m",))
+    there.apply(FleetView(controller="c1", workers=(view(A, state="suspect"),)))
+    assert there.missing() == "no worker for m"
+
+
+async def test_a_model_that_came_and_went_from_elsewhere_is_not_missed() -> None:
+    there = fleet(view(A, models=("visitor",)))
+    there.apply(FleetView(controller="c1"))
+    assert there.missing() is None
+
+
+async def test_a_request_moves_only_where_its_own_model_is_served() -> None:
+    there = fleet(view(A, models=("m", "k")), view(B, models=("k",)))
+    lease = there.take("m", "chat")
+    async with Movable() as movable:
+        lease.movable = movable
+        suspect = view(A, models=("m", "k"), state="suspect")
+        there.apply(FleetView(controller="c1", workers=(suspect, view(B, models=("k",)))))
+        await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -101,6 +102,42 @@ async def test_a_cut_stream_ends_in_an_error_and_no_done(
         assert error_of(got.content)["code"] == "worker_lost"
         assert b"[DONE]" not in got.content
         assert served.fleet.in_flight() == {worker.url: 0}
+
+
+async def test_text_that_speaks_of_the_end_mark_is_no_end_mark(ask: dict[str, object]) -> None:
+    talk = b'data: {"choices":[{"delta":{"content":"it ends with data: [DONE]"}}]}\n\n'
+    script = breaks_after(CLOSE_DELIMITED_HEAD, talk)
+    async with upstream(script) as worker, gateway(view(worker.url)) as served:
+        got = await served.client.post(CHAT, json=ask | {"stream": True})
+        assert error_of(got.content)["code"] == "worker_lost"
+
+
+async def test_one_finished_choice_of_two_is_not_a_whole_answer(ask: dict[str, object]) -> None:
+    script = breaks_after(CLOSE_DELIMITED_HEAD, ONE, LAST)
+    async with upstream(script) as worker, gateway(view(worker.url)) as served:
+        got = await served.client.post(CHAT, json=ask | {"stream": True, "n": 2})
+        assert error_of(got.content)["code"] == "worker_lost"
+
+
+async def test_a_request_that_kills_workers_kills_two_at_most(ask: dict[str, object]) -> None:
+    def mortal() -> Script:
+        async def script(request: Received, writer: Writer) -> None:
+            if b"poison" in request.body:
+                writer.close()
+            else:
+                writer.write(whole(b"{}"))
+
+        return script
+
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(upstream(mortal())) for _ in range(4)]
+        served = await stack.enter_async_context(gateway(*(view(w.url) for w in workers)))
+        for _ in range(24):  # so that every worker has a kept connection
+            await served.client.post(CHAT, json=ask)
+        got = await served.client.post(CHAT, json=ask | {"poison": 1})
+        assert got.status_code == 503
+        hit = [w for w in workers if any(b"poison" in r.body for r in w.received)]
+        assert len(hit) == 2
 
 
 async def test_a_stream_with_a_finish_reason_but_no_done_is_whole(ask: dict[str, object]) -> None:

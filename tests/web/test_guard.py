@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import psutil
 import pytest
 
 from server.web import guard
@@ -12,6 +13,7 @@ from server.web.asgi import Receive, Scope, Send, read_body, send_json
 from server.web.drain import Drain
 from server.web.edge import Edge
 from tests.fakes.live_server import live_server
+from tests.fakes.waiting import until
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,3 +104,46 @@ async def test_headers_in_small_pieces_and_a_reused_connection_are_fine() -> Non
             answer = await reader.readuntil(b"}")
             assert answer.startswith(b"HTTP/1.1 200")
         writer.close()
+
+
+async def test_an_empty_line_on_a_kept_connection_does_not_keep_it_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "HEADERS_S", 0.3)
+    async with live_server(Edge(app, Drain())) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await reader.readuntil(b"}")
+        writer.write(b"\r\n")
+        async with asyncio.timeout(2):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def flood(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+    monkeypatch.setattr(guard, "WRITE_STALL_S", 0.1)
+    monkeypatch.setattr(guard, "_GRACE_S", 0.1)
+    async with live_server(flood) as url:
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        # A reset reaches this side only once it reads what the kernel holds, so look from outside.
+        own = writer.get_extra_info("sockname")[1]
+        await until(lambda: not _established(int(port), own), limit_s=3)
+        writer.close()
+
+
+def _established(server_port: int, client_port: int) -> bool:
+    return any(
+        c.status == psutil.CONN_ESTABLISHED
+        and c.laddr.port == server_port
+        and c.raddr.port == client_port
+        for c in psutil.Process().net_connections("tcp")
+        if c.raddr
+    )

@@ -49,6 +49,7 @@ async def test_a_known_page_may_call_and_read(http: httpx.AsyncClient, origin: s
         "https://evil.example",
         "http://a.org",
         "null",
+        "http://[x",
         "",
     ],
 )

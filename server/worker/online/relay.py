@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from server.clients.http import Answer, HTTPClient, Origin
+from server.clients.http import Answer, HTTPClient
+from server.clients.origin import Origin
 from server.core.errors import BadRequest, ModelNotFound, RequestError, TransportError
 from server.core.limits import (
     BETWEEN_TOKENS_S,
@@ -69,7 +70,7 @@ class ProviderRelay:
         body = await read_body(scope, receive, max_bytes)
         fields = parse_object(body)
         outgoing = self._outgoing(body, fields.get("model"))
-        passage = _Passage()
+        passage = _Passage(one_choice=fields.get("n") in (None, 1))
         try:
             async with (
                 Patience(receive, self._drain, WHOLE_REQUEST_S) as limit,
@@ -106,7 +107,7 @@ class ProviderRelay:
         self, answer: Answer, send: Send, limit: Patience, passage: _Passage
     ) -> None:
         if answer.status == 200 and is_stream(answer):
-            stream = Stream(answer, limit, self._redact)
+            stream = Stream(answer, limit, self._redact, one_choice=passage.one_choice)
             await stream.open()
             passage.started = True
             await stream.pass_on(send)
@@ -123,11 +124,12 @@ class ProviderRelay:
 
 
 class _Passage:
-    """Whether the client has been sent anything."""
+    """Whether the client has been sent anything, and how many choices it waits for."""
 
-    __slots__ = ("started",)
+    __slots__ = ("one_choice", "started")
 
-    def __init__(self) -> None:
+    def __init__(self, *, one_choice: bool) -> None:
+        self.one_choice = one_choice
         self.started = False
 
 

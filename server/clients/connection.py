@@ -1,0 +1,185 @@
+"""One HTTP/1.1 connection: bytes out, an answer in, backpressure both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import httptools
+
+from server.core.errors import BadAnswer, CutOff
+from server.core.limits import MAX_HEADER_BYTES
+
+Header = tuple[bytes, bytes]
+
+HIGH_WATER = 256 * 1024
+"""Bytes received and not yet taken; beyond it the peer is made to wait."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection, one exchange at a time. Speaks to httptools below and to `Answer` above."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._busy = False
+        self._reset()
+        self.idle_since = 0.0
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.headers: list[Header] = []
+        self._head_bytes = 0
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self.head_done = False
+        self.ended = False
+        self.error: Exception | None = None
+
+    # asyncio -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._busy and not self.ended:
+            self._lose(exc)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _lose(self, exc: Exception | None) -> None:
+        if self.head_done and not self._framed:
+            self.ended = True  # a body without length or chunks ends with the connection
+        elif self.error is None:
+            self.error = CutOff("the connection closed in mid-answer")
+            self.error.__cause__ = exc
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy:
+            self.abort()  # nobody asked for anything
+            return
+        if not self.head_done:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self.ended:
+                self._keep = False  # the answer is whole; what follows it is not ours
+            else:
+                self._fail(BadAnswer(f"not a valid HTTP answer: {error}"))
+        if not self.head_done and self._head_bytes > MAX_HEADER_BYTES:
+            self._fail(BadAnswer(f"the head of the answer exceeds {MAX_HEADER_BYTES} bytes"))
+        if self._size > HIGH_WATER and not self.ended:
+            self._pause()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # httptools ---------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.ended:  # the parser has gone on to a second answer that nobody asked for
+            raise BadAnswer("more than one answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # 100 Continue and its like come before the real head
+            self.headers = []
+            return
+        self.status = status
+        self._framed = any(
+            name in (b"content-length", b"transfer-encoding") for name, _ in self.headers
+        ) or status in (204, 304)
+        self.head_done = True
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.append(body)
+        self._size += len(body)
+
+    def on_message_complete(self) -> None:
+        if self.head_done:
+            self.ended = True
+            self._keep = self._parser.should_keep_alive()
+
+    _framed = True
+    _keep = False
+
+    # exchanges ---------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, request: bytes) -> None:
+        """Send one request. Its answer is then read by `head` and `chunk`."""
+        if self._transport is None:
+            raise CutOff("the connection closed before the request was sent")
+        self._reset()
+        self._keep = False
+        self._busy = True
+        self._transport.write(request)
+        if self._drained is not None:
+            await self._drained
+
+    async def head(self) -> None:
+        while not self.head_done:
+            await self._more()
+
+    async def chunk(self) -> bytes:
+        """Whatever body bytes have come since the last call; `b""` at the end."""
+        while not self._parts and not self.ended:
+            await self._more()
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        self._size = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def release(self) -> bool:
+        """End the exchange. True if the connection can serve another one."""
+        self._busy = False
+        if self.ended and self._keep and not self._parts and self.usable:
+            self.idle_since = self._loop.time()
+            return True
+        self.abort()
+        return False
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _more(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        self.abort()
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
