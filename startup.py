@@ -1,6 +1,14 @@
 """Start Shortline: `python startup.py -a`. `--help` lists the rest."""
 
-from server.launcher.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from server.launcher.cli import main
+
+        main()
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"The package {error.name} is missing in {sys.executable}.\n"
+            "Install Shortline there first: pip install -e ."
+        )

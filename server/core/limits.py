@@ -41,6 +41,8 @@ RETRY_AFTER_S: Final = 1.0
 HEADERS_S: Final = 5.0
 MAX_HEADER_BYTES: Final = 32 * 1024
 BODY_IDLE_S: Final = 10.0
+BODY_S: Final = 60.0
+"""For a whole body, however steadily it drips."""
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 MAX_CHAT_BYTES: Final = 20 * 1024 * 1024
 """Chat bodies may carry images."""

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 MAX_VALUE_CHARS = 2048
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message", "asctime", "taskName", "color_message",
+}  # fmt: skip
 
 
 class JsonLines(logging.Formatter):

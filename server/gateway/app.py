@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -31,6 +32,8 @@ RELAYED: dict[str, Ability] = {
     "/v1/embeddings": "embeddings",
 }
 MODELS = "/v1/models"
+FIRST_VIEW_S = 3.0
+"""Without a word from the controller for so long, it starts without one."""
 
 
 def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = None) -> ASGIApp:
@@ -44,15 +47,20 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
     gateway = Gateway(relay, fleet, created=int((clock or SystemClock()).wall()))
     controller = ControllerClient(settings.controller_url, settings.secret)
 
+    heard = asyncio.Event()
+
     async def follow() -> None:
         async for view in controller.watch():
             for origin in fleet.apply(view):
                 http.forget(origin)
+            heard.set()
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         try:
             async with kept_running(follow(), "following the fleet"):
+                with suppress(TimeoutError):  # it serves nobody before it knows whom to ask
+                    await asyncio.wait_for(heard.wait(), FIRST_VIEW_S)
                 yield
         finally:
             http.close()

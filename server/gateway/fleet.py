@@ -161,7 +161,7 @@ class Fleet:
         chosen = choose(self._method, candidates)
         if chosen is None:
             raise Overloaded(
-                f"All {len(usable)} workers for {model!r} are full; try again shortly.",
+                f"Every worker for {model!r} is full ({len(usable)} of them); try again shortly.",
                 retry_after_s=RETRY_AFTER_S,
             )
         return self._workers[chosen.address]

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from server.core.errors import BadRequest, RequestError, SlowRequest, TooLarge
-from server.core.limits import BODY_IDLE_S
+from server.core.limits import BODY_IDLE_S, BODY_S
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -76,6 +76,8 @@ async def read_body(
     if header(scope, b"content-encoding") not in (None, b"identity"):
         raise BadRequest("Send the body without Content-Encoding.", code="unsupported_encoding")
     body = bytearray()
+    now = asyncio.get_running_loop().time
+    end = now() + BODY_S
     try:
         async with asyncio.timeout(idle_s) as limit:
             while True:
@@ -87,9 +89,9 @@ async def read_body(
                     raise TooLarge(f"The body is larger than {max_bytes} bytes.")
                 if not message.get("more_body", False):
                     return bytes(body)
-                limit.reschedule(asyncio.get_running_loop().time() + idle_s)
+                limit.reschedule(min(now() + idle_s, end))
     except TimeoutError as error:
-        raise SlowRequest(f"No byte of the body came for {idle_s:.0f} s.") from error
+        raise SlowRequest("The body came too slowly.") from error
 
 
 async def until_left(receive: Receive) -> None:

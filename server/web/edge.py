@@ -164,8 +164,8 @@ def bearer_key(keys: Iterable[SecretStr]) -> Check:
         if not known:
             return
         offered = (header(scope, b"authorization") or b"").decode("latin-1")
-        key = offered[7:] if offered[:7].lower() == "bearer " else ""
-        if not any(same_secret(key, candidate) for candidate in known):
+        key = offered[7:].strip() if offered[:7].lower() == "bearer " else ""
+        if not key or not any(same_secret(key, candidate) for candidate in known):
             raise Unauthorized("Incorrect API key, or none: send 'Authorization: Bearer KEY'.")
 
     return check

@@ -23,6 +23,7 @@ _PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-af
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \r\n]*\Z")
+_ERROR = re.compile(rb'(?:\A|[\r\n])data: ?\{"error":')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _LAST_PIECES = 8
 """Enough to hold the last content, the finish reason, the usage and the end mark."""
@@ -111,7 +112,7 @@ class Stream:
                 await send({"type": "http.response.body", "body": events, "more_body": True})
                 self._limit.allow(BETWEEN_TOKENS_S)
                 events = await self._next()
-            if not self._is_whole():
+            if not self._has_ended():
                 raise BadAnswer("the stream ended without its end mark")
         except TransportError as error:
             raise WorkerLost(
@@ -119,10 +120,10 @@ class Stream:
             ) from error
         await send({"type": "http.response.body", "body": b""})
 
-    def _is_whole(self) -> bool:
+    def _has_ended(self) -> bool:
         said = b"".join(self._last)
-        if _DONE.search(said):
-            return True
+        if _DONE.search(said) or _ERROR.search(said):
+            return True  # an error that was told already is an end, and is told once
         return self._one_choice and _FINISH.search(said) is not None
 
     async def _next(self) -> bytes:

@@ -112,6 +112,14 @@ async def test_text_that_speaks_of_the_end_mark_is_no_end_mark(ask: dict[str, ob
         assert error_of(got.content)["code"] == "worker_lost"
 
 
+async def test_an_error_that_the_worker_told_is_told_once(ask: dict[str, object]) -> None:
+    told = b'event: error\ndata: {"error":{"message":"the provider hung up"}}\n\n'
+    answer = STREAM_HEAD + chunk(ONE) + chunk(told) + LAST_CHUNK
+    async with upstream(says(answer)) as worker, gateway(view(worker.url)) as served:
+        got = await served.client.post(CHAT, json=ask | {"stream": True})
+        assert got.content == ONE + told
+
+
 async def test_one_finished_choice_of_two_is_not_a_whole_answer(ask: dict[str, object]) -> None:
     script = breaks_after(CLOSE_DELIMITED_HEAD, ONE, LAST)
     async with upstream(script) as worker, gateway(view(worker.url)) as served:

@@ -100,6 +100,31 @@ async def test_only_known_hosts_are_served(host: str, status: int) -> None:
         assert (await http.get("/", headers={"host": host})).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("bound", "host", "status"),
+    [
+        ("0.0.0.0", "192.168.7.7:20001", 200),
+        ("0.0.0.0", "[fd00::5]:20001", 200),
+        ("::", "192.168.7.7", 200),
+        ("0.0.0.0", "Box.Lan:20001", 200),
+        ("0.0.0.0", "evil.example:20001", 403),
+        ("0.0.0.0", "192.168.7.7.evil.example", 403),
+        ("0.0.0.0", "", 403),
+        ("fd00::5", "[fd00::5]:20001", 200),
+        ("fd00::5", "[FD00:0::5]", 200),
+        ("fd00::5", "[fd00::6]", 403),
+        ("192.168.7.7", "192.168.7.8", 403),
+        ("Box.Local", "box.local:1", 200),
+    ],
+)
+async def test_a_port_for_all_addresses_is_reached_by_any_of_them_and_by_known_names(
+    bound: str, host: str, status: int
+) -> None:
+    settings = ServerSettings(host=bound, port=0, allowed_hosts=("BOX.lan",))
+    async with served(known_host(settings)) as http:
+        assert (await http.get("/", headers={"host": host})).status_code == status
+
+
 async def test_a_key_is_demanded_once_there_is_one() -> None:
     async with served(bearer_key([])) as open_port:
         assert (await open_port.get("/")).status_code == 200
@@ -109,6 +134,12 @@ async def test_a_key_is_demanded_once_there_is_one() -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
         assert (await http.get("/?key=k1")).status_code == 401
         assert (await http.get("/", headers={"authorization": "bearer k2"})).status_code == 200
+
+
+async def test_an_empty_key_opens_nothing() -> None:
+    async with served(bearer_key([SecretStr("")])) as http:
+        for offer in ({}, {"authorization": "Bearer"}, {"authorization": "Basic x"}):
+            assert (await http.get("/", headers=offer)).status_code == 401
 
 
 async def test_the_secret_is_demanded_by_its_header() -> None:

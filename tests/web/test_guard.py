@@ -8,7 +8,7 @@ import json
 import psutil
 import pytest
 
-from server.web import guard
+from server.web import asgi, guard
 from server.web.asgi import Receive, Scope, Send, read_body, send_json
 from server.web.drain import Drain
 from server.web.edge import Edge
@@ -81,6 +81,20 @@ async def test_a_body_that_stops_is_given_up() -> None:
     answer = await talk(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 50\r\n\r\nhalf")
     assert answer.startswith(b"HTTP/1.1 408")
     assert error_code(answer) == "request_timeout"
+
+
+async def test_a_body_that_drips_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "BODY_S", 0.25)
+    async with live_server(Edge(app, Drain())) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 50\r\n\r\n")
+        for _ in range(3):  # each well within the idle time
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        writer.close()
 
 
 async def test_a_large_body_is_told_why_before_the_connection_ends(

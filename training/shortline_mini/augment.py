@@ -1,10 +1,12 @@
 """How people really type: polite words around, slips of the finger, any punctuation."""
 
+import re
 from random import Random
 from typing import Protocol
 
 from training.shortline_mini.knowledge import Knowledge, Language
 
+HAN_OR_WORD = re.compile(r"[\u4e00-\u9fff]|[^\u4e00-\u9fff]+")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 ENDINGS: dict[Language, tuple[str, ...]] = {
     "en": ("?", "?", "?", "", "", ".", "??", "!", " ?", "?!", "..."),
@@ -18,6 +20,8 @@ class Slip(Protocol):
 
 def reworded(text: str, language: Language, knowledge: Knowledge, random: Random) -> str:
     """`text` with polite words, slips and an ending of its own."""
+    if random.random() < 0.5:
+        text = _loosened(text, language, knowledge, random)
     if random.random() < 0.3:
         before = knowledge.grammar.expand(
             random.choice(knowledge.around[f"before_{language}"]), random
@@ -29,6 +33,19 @@ def reworded(text: str, language: Language, knowledge: Knowledge, random: Random
         )
         text = text + (" " if language == "en" else "") + after
     return typed(text, language, random)
+
+
+def _loosened(text: str, language: Language, knowledge: Knowledge, random: Random) -> str:
+    """`text` with pieces lost and others from anywhere: what is left are its key words."""
+    space = " " if language == "en" else ""
+    pieces = text.split() if language == "en" else HAN_OR_WORD.findall(text)
+    for _ in range(random.randint(0, max(0, (len(pieces) - 1) // 4))):
+        del pieces[random.randrange(len(pieces))]
+    fillers = knowledge.around[f"fillers_{language}"]
+    for _ in range(random.choice((0, 1, 1, 2, 3))):
+        filler = knowledge.grammar.expand(random.choice(fillers), random)
+        pieces.insert(random.randint(0, len(pieces)), filler)
+    return space.join(pieces)
 
 
 def typed(text: str, language: Language, random: Random) -> str:

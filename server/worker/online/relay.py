@@ -9,7 +9,13 @@ from pydantic import SecretStr
 
 from server.clients.http import Answer, HTTPClient
 from server.clients.origin import Origin
-from server.core.errors import BadRequest, ModelNotFound, RequestError, TransportError
+from server.core.errors import (
+    BadRequest,
+    ModelNotFound,
+    RequestError,
+    TransportError,
+    WorkerLost,
+)
 from server.core.limits import (
     BETWEEN_TOKENS_S,
     FIRST_TOKEN_S,
@@ -31,6 +37,7 @@ from server.worker.online.provider import (
     check_whole,
     failure_of_status,
     failure_of_transport,
+    lost_in_answer,
     with_model,
 )
 from server.worker.slots import Slots
@@ -82,6 +89,8 @@ class ProviderRelay:
         except RequestError as error:
             if not passage.started:
                 raise
+            if isinstance(error, WorkerLost):
+                error = lost_in_answer(self._provider)
             await end_with_error(send, error, request_id_of(scope))
 
     def _outgoing(self, body: bytes, model: object) -> bytes:

@@ -381,6 +381,42 @@ async def test_images_go_to_models_that_take_them_and_are_refused_by_others() ->
     assert worker.params()["images"] == ["data:image/png;base64,AA"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "https://example.org/cat.png",
+        "HTTP://127.0.0.1:1/cat.png",
+        "/etc/cat.png",
+        "file:///etc/cat.png",
+        "data:text/html;base64,AA",
+    ],
+)
+async def test_no_worker_is_sent_to_fetch_an_image(url: str) -> None:
+    parts = [{"type": "image_url", "image_url": {"url": url}}]
+    worker = Worker()
+    worker.answers["/worker_get_conv_template"] = {"conv": TEMPLATE | {"sep_style": 2, "sep2": "|"}}
+    with pytest.raises(BadRequest, match="send each image itself"):
+        await ask(worker, {"model": "m", "messages": [{"role": "user", "content": parts}]})
+
+
+async def test_a_whole_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.gateway.fastchat.client.MAX_ANSWER_BYTES", 1000)
+    worker = Worker()
+    worker.answers["/worker_get_embeddings"] = {"embedding": [[0.5] * 1000], "token_num": 1}
+    with pytest.raises(BadAnswer, match="no end"):
+        await ask(worker, {"model": "m", "input": "Hi"}, "embeddings")
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_worker_that_is_full_says_so_before_anything_is_answered(streamed: bool) -> None:
+    worker = Worker(failure(ErrorCode.ENGINE_OVERLOADED))
+    async with client_of(worker) as (client, fake):
+        with pytest.raises(Overloaded):
+            async with client.answer(fake.url, "chat", CHAT | {"stream": streamed}):
+                pytest.fail("there is nothing to pass on")
+
+
 async def test_a_worker_that_is_not_there_was_sent_nothing() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(ConnectFailed):

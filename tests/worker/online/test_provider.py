@@ -41,6 +41,18 @@ def test_a_key_written_with_escapes_is_refused() -> None:
         with_model(b'{"mod\\u0065l":"ours"}', "ours", "theirs")
 
 
+def test_a_body_full_of_nested_models_takes_one_pass() -> None:
+    inside = b'{"messages":[' + b'{"model":"ours"},' * 120_000 + b"0],"
+    changed = with_model(inside + b'"model":"ours"}', "ours", "theirs")
+    assert changed == inside + b'"model":"theirs"}'
+
+
+def test_brackets_inside_strings_are_text() -> None:
+    body = b'{"a":"{[\\"","b":[[{"model":"ours"}]],"c":"model","model":"ours"}'
+    changed = with_model(body, "ours", "theirs")
+    assert changed == body[: -len(b'"ours"}')] + b'"theirs"}'
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [

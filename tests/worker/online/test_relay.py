@@ -128,6 +128,7 @@ async def test_a_cut_stream_ends_in_an_error() -> None:
     async with upstream(script) as fake, worker_of(fake) as client:
         got = await client.post(CHAT, json=ASK | {"stream": True})
         assert got.content.startswith(ONE + b"event: error\n")
+        assert b"The provider acme hung up in mid-answer" in got.content
         assert b"[DONE]" not in got.content
 
 
