@@ -1,5 +1,6 @@
 """What our own engines understand of OpenAI's requests, and the limits they set.
 
+A list ends at its first mistake: it is the only one shown, and a long list may hold a million.
 Unknown fields are ignored. A field that would change the answer, but that no local engine can
 follow yet, is refused: an answer that silently ignores `tools` is a wrong answer.
 
@@ -29,8 +30,9 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 TokenIds = Annotated[
     list[Annotated[int, Field(ge=0, le=2**31 - 1)]],
-    Field(min_length=1, max_length=MAX_PROMPT_TOKENS),
+    Field(fail_fast=True, min_length=1, max_length=MAX_PROMPT_TOKENS),
 ]
+Stops = Annotated[list[Stop], Field(fail_fast=True, max_length=MAX_STOPS)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 
@@ -84,16 +86,22 @@ class GenerationRequest(Request):
     """Not OpenAI's; 1: none."""
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
-        default=None, max_length=MAX_BIASES
-    )
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
-    stop: list[Stop] | None = Field(default=None, max_length=MAX_STOPS)
+    stop: Stops | None = None
 
     @field_validator("stop", mode="before")
     @classmethod
     def _stops(cls, stop: Any) -> Any:
         return [stop] if isinstance(stop, str) else stop
+
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _few(cls, bias: Any) -> Any:
+        """Counted before any is looked at: a dict does not end at its first mistake."""
+        if isinstance(bias, dict) and len(bias) > MAX_BIASES:
+            raise ValueError(f"it has at most {MAX_BIASES} tokens")
+        return bias
 
     @field_validator("logit_bias")
     @classmethod
@@ -108,12 +116,14 @@ class GenerationRequest(Request):
 
 
 class ChatRequest(GenerationRequest):
-    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Count | None = None
 
 
 class CompletionRequest(GenerationRequest):
-    prompt: list[str | TokenIds] = Field(min_length=1, max_length=MAX_PROMPTS)
+    prompt: Annotated[
+        list[str | TokenIds], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)
+    ]
     echo: bool | None = None
 
     @field_validator("prompt", mode="before")
@@ -123,9 +133,10 @@ class CompletionRequest(GenerationRequest):
 
 
 class EmbeddingRequest(Request):
-    input: list[Annotated[str, Field(min_length=1)] | TokenIds] = Field(
-        min_length=1, max_length=MAX_INPUTS
-    )
+    input: Annotated[
+        list[Annotated[str, Field(min_length=1)] | TokenIds],
+        Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS),
+    ]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
 
@@ -149,7 +160,7 @@ def refuse_beyond_us(body: dict[str, Any]) -> None:
 
 def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
     """The first mistake in OpenAI's words, with the path of the field as `param`."""
-    detail = error.errors(include_url=False)[0]
+    detail = error.errors(include_url=False, include_input=False)[0]
     param = _path(detail["loc"], body)
     if detail["type"] == "missing":
         return BadRequest(f"Missing required parameter: '{param}'.", param=param)

@@ -134,7 +134,10 @@ class Engine:
     """Tokens generated for somebody who had left; never more than one for each who leaves."""
 
     async def prepare(self, prompt: Prompt) -> Prepared:
-        """Raises `BadRequest` for what the model's template does not take."""
+        """An empty text is where the model begins; its length was looked at before.
+
+        Raises `BadRequest` for what the model's template does not take, and for no tokens.
+        """
         raise BadRequest("This model does not generate text.", param="model")
 
     def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:

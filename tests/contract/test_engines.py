@@ -150,6 +150,18 @@ async def test_tokens_are_a_prompt_too(writer: Engine) -> None:
     assert (await run(writer, prepared, HOT))[-1].finish
 
 
+async def test_an_empty_text_is_where_the_model_begins(writer: Engine) -> None:
+    prepared = await writer.prepare(Text(""))
+    assert prepared.text == ""
+    assert (await run(writer, prepared, HOT))[-1].finish
+
+
+async def test_no_tokens_are_no_prompt(writer: Engine) -> None:
+    with pytest.raises(BadRequest) as caught:
+        await writer.prepare(Tokens(()))
+    assert caught.value.param == "prompt"
+
+
 async def test_leaving_stops_it_within_one_token(writer: Engine, talk: Prepared) -> None:
     late = writer.tokens_after_cancel
     for _ in range(5):

@@ -82,3 +82,22 @@ def test_what_no_local_engine_can_do_is_refused(field: str) -> None:
     assert caught.value.param == field
     refuse_beyond_us({field: None})
     refuse_beyond_us({"response_format": {"type": "text"}})
+
+
+LONG: dict[str, tuple[type[BaseModel], Any]] = {
+    "input": (EmbeddingRequest, [1] + ["a"] * 100_000),
+    "prompt": (CompletionRequest, [[1] + ["a"] * 100_000]),
+    "messages": (ChatRequest, [1] * 100_000),
+    "stop": (ChatRequest, [1] * 100_000),
+    "logit_bias": (ChatRequest, {str(token): "x" for token in range(100_000)}),
+}
+
+
+@pytest.mark.parametrize("field", LONG)
+def test_a_long_list_ends_at_its_first_mistake(field: str) -> None:
+    kind, value = LONG[field]
+    body = GOOD[kind] | {field: value}
+    with pytest.raises(ValidationError) as caught:
+        kind.model_validate(body)
+    assert caught.value.error_count() <= 2, "one, for each branch of a union"
+    assert (bad_request(caught.value, body).param or "").startswith(field)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from server.core.errors import ContextLengthExceeded
-from server.worker.context import room
+from server.worker.context import check_length, room
+from server.worker.engine import Chat, Prompt, Text, Tokens, Turn
 
 
 def test_without_a_wish_the_rest_of_the_context_is_used() -> None:
@@ -37,3 +38,23 @@ def test_prompt_and_answer_together_are_refused_in_openais_words() -> None:
 
 def test_an_engine_without_a_limit_grants_every_wish() -> None:
     assert room(None, 10**6, 5, param="prompt") == 5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "param"),
+    [
+        (Text("x" * 2625), "prompt"),
+        (Tokens((1,) * 100), "prompt"),
+        (Chat((Turn("user", "x" * 2600), Turn("user", "x" * 25))), "messages"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_it_is_tokenised(prompt: Prompt, param: str) -> None:
+    with pytest.raises(ContextLengthExceeded, match="maximum context length is 100 ") as caught:
+        check_length(100, prompt)
+    assert caught.value.param == param
+    check_length(None, prompt)
+
+
+def test_what_may_fit_is_left_to_the_tokenizer() -> None:
+    for prompt in (Text("x" * 2624), Tokens((1,) * 99), Chat((Turn("user", "x" * 2624),))):
+        check_length(100, prompt)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
+
+log = logging.getLogger(__name__)
 
 _GPU_SHARE = 0.9
 """Of a GPU's memory, unless `memory_per_gpu` says otherwise."""
@@ -45,6 +48,27 @@ def placement(settings: ModelSettings, device: str) -> dict[str, Any]:
     if len(gpus) == 1 and settings.memory_per_gpu is None:
         return {"device_map": {"": gpus[0]}}
     return {"device_map": "auto", "max_memory": {gpu: _memory(settings, gpu) for gpu in gpus}}
+
+
+def one_device(settings: ModelSettings, device: str) -> str:
+    """The one device of a model that cannot be split: of several GPUs, the first.
+
+    Raises `StartError` for `memory_per_gpu`, which such a model cannot keep to.
+    """
+    if settings.memory_per_gpu is not None:
+        raise StartError(
+            f"model {settings.name!r}: memory_per_gpu has no effect on the engine "
+            f"{settings.engine!r}, which takes what it needs; remove it"
+        )
+    if device != "cuda":
+        return device
+    gpus = visible_gpus(settings)
+    if len(settings.gpus) > 1:
+        log.warning(
+            "a model that cannot be split uses the first of its GPUs",
+            extra={"model": settings.name, "gpu": settings.gpus[0], "gpus": list(settings.gpus)},
+        )
+    return f"cuda:{gpus[0]}"
 
 
 def visible_gpus(settings: ModelSettings) -> list[int]:

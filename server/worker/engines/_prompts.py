@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from jinja2 import TemplateError
@@ -43,20 +44,30 @@ class Prompter:
         added = tokenizer.added_tokens_decoder.values()
         self.specials = frozenset(token.content for token in added if token.special)
         """Texts of the tokens that control the model."""
+        self._start = next(
+            ((id_,) for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id) if id_ is not None),
+            (),
+        )
+        """Where a model begins that is told nothing; empty: this one cannot."""
         self._special = re.compile("|".join(map(re.escape, self.specials)) or r"(?!)")
 
     def prepare(self, prompt: Prompt) -> TokenPrompt:
-        """Raises `BadRequest`."""
+        """At least one token. Raises `BadRequest`."""
         match prompt:
             case Chat(turns) if self._conversation is not None:
                 built = build_prompt(self._conversation, [(turn.role, turn.text) for turn in turns])
                 ids = self._encode_text(built.text)
                 return TokenPrompt(ids, built.text, built.stop, built.stop_token_ids)
             case Chat(turns):
-                return self._from_template(turns)
+                made = self._from_template(turns)
+                if not made.ids:
+                    raise BadRequest("These messages make an empty prompt.", param="messages")
+                return made
             case Text(text):
                 ids = self._encode_text(text)
             case Tokens(ids):
+                if not ids:
+                    raise BadRequest("A prompt has at least one token.", param="prompt")
                 text = self._decoded(ids)
         return TokenPrompt(ids, text, context=ids[-CONTEXT_TOKENS:])
 
@@ -90,17 +101,20 @@ class Prompter:
             Turn(turn.role, self._special.sub(put_aside, turn.text), turn.name) for turn in turns
         ]
         pieces = re.split(f"{mark}-(\\d+)\ue001", self.render(safe))
-        ids: list[int] = []
-        for index, piece in enumerate(pieces):
-            aside = index % 2 == 1
-            piece = pieces[index] = taken[int(piece)] if aside else piece
-            ids += self._encode(piece, plain=aside)
-        return TokenPrompt(tuple(ids), "".join(pieces))
+        plain = {special: self._encode(special, plain=True) for special in set(taken)}
+        pieces[1::2] = [taken[int(number)] for number in pieces[1::2]]
+        encoded: list[Sequence[int]] = [()] * len(pieces)
+        encoded[::2] = self._encode_each(pieces[::2])
+        encoded[1::2] = [plain[special] for special in pieces[1::2]]
+        return TokenPrompt(tuple(chain.from_iterable(encoded)), "".join(pieces))
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
         """With the begin mark that the model was trained on, once."""
         bos = self._tokenizer.bos_token
-        return self._encode(text, add_marks=not (bos and text.startswith(bos)))
+        ids = self._encode(text, add_marks=not (bos and text.startswith(bos))) or self._start
+        if not ids:
+            raise BadRequest("This model cannot begin without a prompt.", param="prompt")
+        return ids
 
     def _encode(
         self, text: str, *, add_marks: bool = False, plain: bool = False
@@ -113,6 +127,14 @@ class Prompter:
                 text, add_special_tokens=add_marks, split_special_tokens=plain, verbose=False
             )
         return tuple(encoded["input_ids"])
+
+    def _encode_each(self, texts: list[str]) -> list[Sequence[int]]:
+        """Texts without marks, in one call: there may be thousands."""
+        with self._lock:
+            encoded = self._tokenizer(
+                texts, add_special_tokens=False, split_special_tokens=False, verbose=False
+            )
+        return [ids if text else () for text, ids in zip(texts, encoded["input_ids"], strict=True)]
 
     def _decoded(self, ids: Sequence[int]) -> str:
         vocabulary = len(self._tokenizer)

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Sequence
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
 from server.wire.process import Report
+from server.worker.context import check_chars
 from server.worker.engine import (
     Ask,
     Chat,
@@ -61,6 +62,8 @@ class EchoEngine(Engine):
                 return Prepared(tokens, heard, _tokens(heard))
             case Text(text):
                 return Prepared(len(_tokens(text)), text, _tokens(text))
+            case Tokens(()):
+                raise BadRequest("A prompt has at least one token.", param="prompt")
             case Tokens(ids):
                 text = " ".join(map(str, ids))
                 return Prepared(len(ids), text, _tokens(text))
@@ -92,6 +95,7 @@ class EchoEngine(Engine):
         if width > DIMENSIONS:
             raise BadRequest(f"This model has {DIMENSIONS} dimensions.", param="dimensions")
         texts = [item if isinstance(item, str) else " ".join(map(str, item)) for item in inputs]
+        check_chars(self.context_length, max(map(len, texts)), param="input")
         await asyncio.sleep(self._delay_s)
         tokens = sum(len(_tokens(text)) for text in texts)
         return Embedded([_vector(text, width) for text in texts], tokens)

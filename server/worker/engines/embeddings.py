@@ -1,6 +1,7 @@
 """Sentence embeddings with sentence-transformers, on a CPU or a GPU.
 
-Batches of all requests take turns in one thread.
+Batches of all requests take turns in one thread. The model is on one device: of several `gpus`
+the first, and `memory_per_gpu` is refused.
 
 options:
     truncate   true: cut off what is longer than the model reads (false: refuse it, as OpenAI does)
@@ -24,8 +25,10 @@ from sentence_transformers import SentenceTransformer
 from server.core.errors import BadRequest, ContextLengthExceeded, StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
+from server.worker.context import check_chars, max_chars
 from server.worker.engine import Embedded, Engine, Say
-from server.worker.engines._device import pick_device, pick_dtype
+from server.worker.engines._context import check_context
+from server.worker.engines._device import one_device, pick_device, pick_dtype
 from server.worker.engines._weights import BUNDLED, find_model, reason
 from server.worker.stepper import Stepper
 
@@ -41,7 +44,7 @@ Batch = list[list[float]]
 def load(settings: ModelSettings, say: Say) -> Engine:
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    device = pick_device(settings)
+    device = one_device(settings, pick_device(settings))
     folder = find_model(settings, say)
     check_weights(settings, folder, say)
     try:
@@ -54,7 +57,10 @@ def load(settings: ModelSettings, say: Say) -> Engine:
             model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
         )
         say(Report(state="loading", detail="first step"))
+        check_context(settings, getattr(getattr(model[0], "auto_model", None), "config", None))
         return EmbeddingsEngine(settings, model)
+    except StartError:
+        raise
     except Exception as error:  # files of strangers fail in strange ways
         raise StartError(
             f"model {settings.name!r} cannot be loaded from {settings.path}: {reason(error)}"
@@ -112,17 +118,13 @@ class EmbeddingsEngine(Engine):
                 param="dimensions",
             )
         texts = await asyncio.to_thread(self._texts, inputs)
-        counts = await asyncio.to_thread(self._count, texts)
-        longest = max(counts)
-        if self.context_length is not None and longest > self.context_length:
-            if not self._truncate:
-                raise ContextLengthExceeded(
-                    f"This model's maximum context length is {self.context_length} tokens, "
-                    f"however you requested {longest} tokens. Please reduce the length of the "
-                    "input, or let the operator set the model's option truncate.",
-                    param="input",
-                )
+        counts: list[int] = []
+        for start in range(0, len(texts), self._batch):  # who left is found out in between
+            part = texts[start : start + self._batch]
+            counts += await asyncio.to_thread(self._count, part)
+        if self._truncate and self.context_length is not None:
             counts = [min(count, self.context_length) for count in counts]
+        self._check_tokens(max(counts))
         vectors: Batch = []
         async with aclosing(self._stepper.run(self._steps(texts, dimensions))) as batches:
             async for batch in batches:
@@ -155,8 +157,25 @@ class EmbeddingsEngine(Engine):
         return [len(ids) for ids in encoded["input_ids"]]
 
     def _texts(self, inputs: Sequence[str | tuple[int, ...]]) -> list[str]:
-        """Tokens are this model's own, not those of OpenAI's tokenizers."""
+        """What may fit, as text. Tokens are this model's own, not those of OpenAI's tokenizers."""
+        most = self.context_length
+        if most is not None and self._truncate:
+            inputs = [item[: max_chars(most) if isinstance(item, str) else most] for item in inputs]
+        for item in inputs:
+            if isinstance(item, str):
+                check_chars(most, len(item), param="input")
+            else:
+                self._check_tokens(len(item))
         return [item if isinstance(item, str) else self._decoded(item) for item in inputs]
+
+    def _check_tokens(self, count: int) -> None:
+        if self.context_length is not None and count > self.context_length:
+            raise ContextLengthExceeded(
+                f"This model's maximum context length is {self.context_length} tokens, "
+                f"however you requested {count} tokens. Please reduce the length of the "
+                "input, or let the operator set the model's option truncate.",
+                param="input",
+            )
 
     def _decoded(self, ids: Sequence[int]) -> str:
         vocabulary = len(self._tokenizer)

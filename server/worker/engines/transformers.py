@@ -25,6 +25,7 @@ from server.core.errors import StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Say, Style
+from server.worker.engines._context import check_context
 from server.worker.engines._device import pick_device, pick_dtype, placement
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines._sampling import Sampler, Sampling
@@ -69,6 +70,7 @@ class TransformersEngine(Engine):
         self._tokenizer = tokenizer
         self._defaults = model.generation_config
         self._vocabulary: int = model.get_output_embeddings().weight.shape[0]
+        check_context(settings, model.config.get_text_config())
         self.context_length: int = settings.context_length or _context_of(model, tokenizer)
         self._conversation = _conversation_of(settings, tokenizer)
         self._prompter = Prompter(tokenizer, self._conversation)

@@ -56,11 +56,8 @@ def create_app(
                 await stack.enter_async_context(other.beating(drain.begun))
             yield
 
-    hosts = ServerSettings(
-        host=settings.host, port=settings.port, allowed_hosts=(settings.advertise_host,)
-    )
     checks = (
-        known_host(hosts),
+        known_host(ServerSettings(host=settings.host, port=settings.port)),
         fleet_or_fastchat(settings.secret, PATHS, fastchat_open=joined is not None),
     )
     table = Table(openai.routes(), fastchat.routes())

@@ -9,7 +9,8 @@ https://github.com/lm-sys/FastChat/blob/v0.2.36/fastchat/serve/base_model_worker
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -17,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.core.errors import ContextLengthExceeded, Overloaded, RequestError
 from server.core.limits import WRITE_STALL_S
-from server.web.asgi import ClientLeft, Header, Receive, Scope, Send, send_json
+from server.web.asgi import Header, Receive, Scope, Send, send_json
+from server.web.edge import request_id_of
 from server.web.table import Routes
 from server.wire.fastchat import ErrorCode, WorkerStatus, failure, piece
-from server.wire.openai import MAX_INPUTS, MAX_STOPS, MAX_TOKENS, Stop
+from server.wire.openai import MAX_INPUTS, MAX_TOKENS, Stops
 from server.worker.context import room
-from server.worker.engine import Ask, Prepared, Style, Text
+from server.worker.engine import Ask, Embedded, Prepared, Style, Text
 from server.worker.local.bodies import parsed, read_json
 from server.worker.local.model import Model, as_request_error
 from server.worker.local.stream import Outlet
@@ -74,13 +76,13 @@ class Generate(Lenient):
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     max_new_tokens: int | None = Field(default=None, le=MAX_TOKENS)
     """None or none left: as many as fit."""
-    stop: str | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
-    stop_token_ids: list[int] | None = Field(default=None, max_length=256)
+    stop: str | Stops | None = None
+    stop_token_ids: Annotated[list[int], Field(fail_fast=True, max_length=256)] | None = None
     echo: bool = True
 
 
 class Embed(Lenient):
-    input: list[str] = Field(min_length=1, max_length=MAX_INPUTS)
+    input: Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS)]
     encoding_format: Literal["float", "base64"] | None = None
 
 
@@ -117,38 +119,19 @@ class FastChatRoutes:
         try:
             async with self._model.turn(scope, receive) as limit:
                 await out.stream(self._pieces(params), limit, _STREAM)
-        except ClientLeft:
-            raise
         except Exception as error:  # FastChat's streams end with what went wrong  # noqa: BLE001
-            last = _failure(error)
+            last = _failure(as_request_error(error, request_id_of(scope)))
             if not out.started:
                 await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM]})
             await send({"type": "http.response.body", "body": last})
 
     async def _generate(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = parsed(Generate, await read_json(scope, receive))
-        last: Json = {}
-        try:
-            async with self._model.turn(scope, receive) as limit:
-                async with aclosing(self._states(params)) as states:
-                    async for state in states:
-                        last = state
-                limit.allow(WRITE_STALL_S, "client")
-                await send_json(send, last)
-        except RequestError as error:
-            await send_json(send, _trouble(error))
+        await self._answer(scope, receive, send, lambda: self._last_state(params))
 
     async def _embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = parsed(Embed, await read_json(scope, receive))
-        try:
-            async with self._model.turn(scope, receive):
-                embedded = await self._model.engine.embed(params.input)
-        except RequestError as error:
-            await send_json(send, _trouble(error))
-            return
-        as_base64 = params.encoding_format == "base64"
-        vectors = [encoded(vector) if as_base64 else vector for vector in embedded.vectors]
-        await send_json(send, {"embedding": vectors, "token_num": embedded.tokens})
+        await self._answer(scope, receive, send, lambda: self._vectors(params))
 
     async def _status(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send_json(send, self.status().model_dump())
@@ -156,11 +139,13 @@ class FastChatRoutes:
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = parsed(Count, await read_json(scope, receive))
         try:
-            prepared = await self._prepare(params.prompt)
-        except RequestError as error:
-            await send_json(send, _trouble(error))
-            return
-        await send_json(send, {"count": prepared.tokens, "error_code": 0})
+            answer = {"count": (await self._prepare(params.prompt)).tokens, "error_code": 0}
+        except Exception as error:  # noqa: BLE001
+            answer = _trouble(as_request_error(error, request_id_of(scope)))
+            if isinstance(error, ContextLengthExceeded):
+                # FastChat's API server reads nothing but `count`, and refuses what does not fit.
+                answer["count"] = (self._model.engine.context_length or 0) + 1
+        await send_json(send, answer)
 
     async def _template(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send_json(send, {"conv": self._style().fields})
@@ -172,7 +157,35 @@ class FastChatRoutes:
         return self._model.engine.style() or _RAW
 
     async def _prepare(self, prompt: str) -> Prepared:
-        return await self._model.engine.prepare(Text(self._style().without_empty_system(prompt)))
+        return await self._model.prepare(Text(self._style().without_empty_system(prompt)))
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, make: Callable[[], Awaitable[Json]]
+    ) -> None:
+        """Send what `make` makes in a slot, or what went wrong before sending began."""
+        sending = False
+        try:
+            async with self._model.turn(scope, receive) as limit:
+                answer = await make()
+                limit.allow(WRITE_STALL_S, "client")
+                sending = True
+                await send_json(send, answer)
+        except Exception as error:
+            if sending:
+                raise
+            await send_json(send, _trouble(as_request_error(error, request_id_of(scope))))
+
+    async def _last_state(self, params: Generate) -> Json:
+        last: Json = {}
+        async with aclosing(self._states(params)) as states:
+            async for state in states:
+                last = state
+        return last
+
+    async def _vectors(self, params: Embed) -> Json:
+        embedded = await self._model.engine.embed(params.input)
+        as_base64 = params.encoding_format == "base64"
+        return await asyncio.to_thread(_embedding, embedded, as_base64=as_base64)
 
     async def _pieces(self, params: Generate) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._states(params)) as states:
@@ -218,8 +231,13 @@ def _ask(params: Generate, max_tokens: int) -> Ask:
     )
 
 
-def _failure(error: Exception) -> bytes:
-    trouble = _trouble(as_request_error(error))
+def _embedding(embedded: Embedded, *, as_base64: bool) -> Json:
+    vectors = [encoded(vector) if as_base64 else vector for vector in embedded.vectors]
+    return {"embedding": vectors, "token_num": embedded.tokens}
+
+
+def _failure(error: RequestError) -> bytes:
+    trouble = _trouble(error)
     return failure(ErrorCode(trouble["error_code"]), trouble["text"])
 
 

@@ -14,7 +14,8 @@ from server.web.asgi import ClientLeft, Receive, Scope, header
 from server.web.drain import Drain
 from server.web.patience import Patience
 from server.wire.fleet import GATEWAY_HEADER, Ability
-from server.worker.engine import Engine
+from server.worker.context import check_length
+from server.worker.engine import Engine, Prepared, Prompt
 from server.worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,11 @@ class Model:
         ):
             yield limit
 
+    async def prepare(self, prompt: Prompt) -> Prepared:
+        """Raises `BadRequest`, and before any work `ContextLengthExceeded`."""
+        check_length(self.engine.context_length, prompt)
+        return await self.engine.prepare(prompt)
+
     def check(self, name: str, ability: Ability) -> None:
         """Raises `ModelNotFound`, or `BadRequest` for what this model cannot do."""
         if name != self.name:
@@ -59,11 +65,11 @@ class Model:
             )
 
 
-def as_request_error(error: Exception) -> RequestError:
-    """What a client may know of `error`; the rest goes to the log."""
+def as_request_error(error: Exception, request_id: str) -> RequestError:
+    """What a client may know of `error`; the rest goes to the log. `ClientLeft` is raised."""
     if isinstance(error, ClientLeft):
         raise error
     if isinstance(error, RequestError):
         return error
-    log.error("the engine failed", exc_info=error)
+    log.error("the engine failed", extra={"request_id": request_id}, exc_info=error)
     return Internal("The model failed; the log of its worker says why.")

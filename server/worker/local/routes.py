@@ -42,7 +42,7 @@ class OpenAIRoutes:
         self._model.check(request.model, "chat")
         engine = self._model.engine
         async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
-            prepared = await engine.prepare(conversation(request))
+            prepared = await self._model.prepare(conversation(request))
             ask = chat_ask(request, prepared, engine.context_length)
             answer = Answer(
                 ChatForm(),
@@ -60,7 +60,7 @@ class OpenAIRoutes:
         self._model.check(request.model, "completions")
         engine = self._model.engine
         async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
-            prepared = [await engine.prepare(prompt) for prompt in prompts(request)]
+            prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
             asks = [completion_ask(request, p, engine.context_length) for p in prepared]
             answer = Answer(
                 CompletionForm(),

@@ -54,4 +54,5 @@ async def outlet(scope: Scope, send: Send) -> AsyncIterator[Outlet]:
     except Exception as error:
         if not out.started:
             raise
-        await end_with_error(send, as_request_error(error), request_id_of(scope))
+        request_id = request_id_of(scope)
+        await end_with_error(send, as_request_error(error, request_id), request_id)

@@ -7,7 +7,7 @@ import re
 import orjson
 from pydantic import SecretStr
 
-from server.clients.http import Header
+from server.clients.connection import Header
 from server.core.errors import (
     BadAnswer,
     ConnectFailed,
@@ -21,6 +21,11 @@ from server.core.limits import WHOLE_REQUEST_S
 from server.core.settings import ProviderSettings
 
 REDACTED = b"[redacted]"
+
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TOKEN = re.compile(rb'"model"\s*+:\s*+(' + _STRING + rb")|" + _STRING + rb"|[{\[]++|[}\]]++")
+"""Of JSON, what decides where a key stands; group 1 is the value of a key `model`."""
+_DEEPER = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 
 
 def failure_of_status(
@@ -60,6 +65,13 @@ def failure_of_transport(provider: str, error: TransportError) -> UpstreamFailed
     return UpstreamFailed(f"The provider {provider} hung up before it answered.")
 
 
+def lost_in_answer(provider: str) -> UpstreamFailed:
+    return UpstreamFailed(
+        f"The provider {provider} hung up in mid-answer; what came before is incomplete.",
+        code="provider_lost",
+    )
+
+
 def check_whole(provider: str, body: bytes) -> None:
     """A 200 that is not a JSON object is no answer. Raises `UpstreamFailed`."""
     try:
@@ -96,15 +108,18 @@ def with_model(body: bytes, ours: str, theirs: str) -> bytes:
     """`body` with the model's name replaced, every other byte unchanged.
 
     `body` is JSON whose top-level `model` is `ours`. Where the same key and value stand
-    somewhere inside as well, only the top-level one changes.
+    somewhere inside as well, only the top-level one changes. One pass, up to that key.
+    Raises `ValueError` for a key written with escapes, as in `"mod\\u0065l"`.
     """
     if ours == theirs:
         return body
-    for found in re.finditer(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")', body):
-        changed = body[: found.start(1)] + orjson.dumps(theirs) + body[found.end(1) :]
-        if orjson.loads(changed).get("model") == theirs:
-            return changed
-    raise ValueError("no top-level model")  # a key written with escapes, as in "mod\u0065l"
+    depth = 0
+    for found in _TOKEN.finditer(body):
+        start, end = found.span()
+        if depth == 1 and found.lastindex == 1:
+            return body[: found.start(1)] + orjson.dumps(theirs) + body[found.end(1) :]
+        depth += _DEEPER.get(body[start], 0) * (end - start)
+    raise ValueError("no top-level model")
 
 
 def _seconds(retry_after: bytes | None) -> float | None:

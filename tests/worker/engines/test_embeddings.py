@@ -66,3 +66,37 @@ def test_weights_that_are_not_the_published_ones_are_refused(
     monkeypatch.setattr(embeddings, "find_model", lambda *_: tmp_path)
     with pytest.raises(StartError, match=r"'minilm'.*not the published file"):
         load(settings(), Said())
+
+
+class Untouchable:
+    """A tokenizer that must not be asked."""
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("it was tokenised")
+
+
+@pytest.mark.parametrize("inputs", [["fine", "x" * 100_000], [(100,) * 300]])
+async def test_what_cannot_fit_is_not_tokenised(
+    engine: Engine, inputs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_tokenizer", Untouchable())
+    with pytest.raises(ContextLengthExceeded, match="maximum context length is 256 tokens"):
+        await engine.embed(inputs)
+
+
+async def test_the_share_that_is_cut_costs_nothing() -> None:
+    cutting = load(settings(threads=1, options={"truncate": True}), Said())
+    whole = await cutting.embed(["word " * 2000])
+    assert (await cutting.embed(["word " * 400_000])).vectors == whole.vectors
+    assert (await cutting.embed([(7592,) * 400_000])).tokens == 256
+    cutting.close()
+
+
+def test_memory_per_gpu_is_refused_by_name() -> None:
+    with pytest.raises(StartError, match="'minilm': memory_per_gpu has no effect"):
+        load(settings(memory_per_gpu="1GiB"), Said())
+
+
+def test_a_context_beyond_the_models_own_is_refused() -> None:
+    with pytest.raises(StartError, match=r"'minilm': context_length is 1000.* 512 tokens"):
+        load(settings(context_length=1000), Said())

@@ -15,7 +15,7 @@ from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.worker.engine import Ask, Chat, Engine, Prepared, Text, Turn
 from server.worker.engines import transformers as engine_file
-from server.worker.engines._prompts import TokenPrompt
+from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines.transformers import load
 from tests.fakes.engines import Said
 from tests.fakes.tiny_llama import CONTEXT, make_tiny_llama
@@ -86,6 +86,24 @@ async def test_a_begin_mark_that_the_text_has_is_not_doubled(engine: Engine) -> 
     assert ids_of(await engine.prepare(Text("<s>hello"))).count(0) == 1
 
 
+async def test_an_empty_text_is_the_begin_mark_or_else_the_end_mark(tiny_llama: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    assert Prompter(tokenizer, None).prepare(Text("")).ids == (tokenizer.bos_token_id,)
+    tokenizer.bos_token = None
+    assert Prompter(tokenizer, None).prepare(Text("")).ids == (tokenizer.eos_token_id,)
+    tokenizer.eos_token = None
+    with pytest.raises(BadRequest, match="without a prompt") as caught:
+        Prompter(tokenizer, None).prepare(Text(""))
+    assert caught.value.param == "prompt"
+
+
+async def test_messages_of_which_the_template_makes_nothing_are_refused(tiny_llama: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    with pytest.raises(BadRequest, match="empty prompt"):
+        Prompter(tokenizer, None).prepare(Chat((Turn("user", ""),)))
+
+
 async def test_a_role_the_template_refuses_is_a_bad_request(engine: Engine) -> None:
     with pytest.raises(BadRequest, match="no such role: tool"):
         await engine.prepare(Chat((Turn("tool", "42"),)))
@@ -143,6 +161,23 @@ def test_the_context_is_the_models_unless_it_is_set(engine: Engine, tiny_llama: 
     shorter = load(settings(tiny_llama, context_length=64), Said())
     assert shorter.context_length == 64
     shorter.close()
+
+
+def test_a_context_beyond_the_models_own_is_refused(tiny_llama: Path) -> None:
+    with pytest.raises(StartError, match=rf"'tiny': context_length is 512.* {CONTEXT} tokens"):
+        load(settings(tiny_llama, context_length=512), Said())
+
+
+def test_a_context_beyond_a_stretched_models_own_is_logged(
+    copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = copy / "config.json"
+    rope = {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"rope_parameters": rope}))
+    longer = load(settings(copy, context_length=512), Said())
+    longer.close()
+    assert longer.context_length == 512
+    assert "context_length is beyond max_position_embeddings" in caplog.text
 
 
 async def test_the_authors_recommendation_is_the_default(copy: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from server.core.settings import ModelSettings
 from server.web.asgi import Receive, Scope, Send, read_body, send_json
 from server.wire.fastchat import WorkerStatus
+from server.worker.engine import Embedded, Engine, Prepared, Prompt
 from server.worker.local.fastchat_heart import FastChatHeart
 from tests.fakes.live_server import live_server
 from tests.fakes.tiny_llama import CONTEXT
@@ -83,6 +84,44 @@ async def test_embeddings_tokens_details_and_status(worker: Worker) -> None:
     assert await post(worker, "/model_details") == {"context_length": 8192}
     status = await post(worker, "/worker_get_status")
     assert status == {"model_names": ["echo"], "speed": 1.0, "queue_length": 0}
+
+
+async def test_a_prompt_far_too_long_is_counted_as_one_that_does_not_fit(worker: Worker) -> None:
+    answer = await post(worker, "/count_token", prompt="w " * 100_000)
+    assert (answer["error_code"], answer["count"]) == (40303, 8193)
+    assert "maximum context length is 8192 tokens" in answer["text"]
+
+
+class Broken(Engine):
+    abilities = ("completions", "embeddings")
+
+    async def prepare(self, prompt: Prompt) -> Prepared:
+        raise RuntimeError("secret")
+
+    async def embed(
+        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+    ) -> Embedded:
+        raise RuntimeError("secret")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/worker_generate", {"prompt": "x"}),
+        ("/worker_get_embeddings", {"input": ["x"]}),
+        ("/count_token", {"prompt": "x"}),
+    ],
+)
+async def test_an_engine_that_fails_has_fastchats_code(
+    path: str, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with local_worker(load=lambda _settings, _say: Broken()) as worker:
+        answer = await worker.http.post(path, json=body, headers={"x-request-id": "known-1"})
+        assert (answer.status_code, answer.json()["error_code"]) == (200, 50001)
+        assert "secret" not in answer.text
+        assert (await worker.stats())["running"] == 0
+    [logged] = [record for record in caplog.records if record.message == "the engine failed"]
+    assert vars(logged)["request_id"] == "known-1"
 
 
 @pytest.mark.parametrize("body", [{}, {"prompt": 5}, {"prompt": "x", "temperature": -1}])

@@ -214,6 +214,28 @@ async def test_a_prompt_too_long_is_told_in_openais_words(worker: Worker) -> Non
     assert "maximum context length is 8192 tokens" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": " " * 200_000}]},
+            "messages",
+        ),
+        ("completions", {"prompt": " " * 200_000}, "prompt"),
+        ("embeddings", {"input": ["x", " " * 200_000]}, "input"),
+    ],
+)
+async def test_a_text_that_cannot_fit_is_refused_by_its_length(
+    worker: Worker, path: str, body: Any, param: str
+) -> None:
+    answer = await worker.http.post(f"/v1/{path}", json={"model": "echo"} | body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "context_length_exceeded")
+    assert error["param"] == param
+    assert "200000 characters" in error["message"]
+
+
 async def test_what_an_engine_cannot_do_is_refused_plainly() -> None:
     load = failing(error=ValueError())
     async with local_worker(load=load) as worker:

@@ -1,0 +1,40 @@
+"""Whether a model can read as far as the operator says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from server.core.errors import StartError
+from server.core.settings import ModelSettings
+
+log = logging.getLogger(__name__)
+
+
+def check_context(settings: ModelSettings, config: Any) -> None:
+    """Raises `StartError` for a `context_length` beyond `config`, the text model's own or None.
+
+    A model whose positions are stretched may read further than it says, so this is only logged.
+    """
+    wanted, most = settings.context_length, getattr(config, "max_position_embeddings", None)
+    if wanted is None or most is None or wanted <= most:
+        return
+    if not _stretched(config):
+        raise StartError(
+            f"model {settings.name!r}: context_length is {wanted}, but the model reads "
+            f"{most} tokens at most (max_position_embeddings)"
+        )
+    log.warning(
+        "context_length is beyond max_position_embeddings",
+        extra={"model": settings.name, "context_length": wanted, "max_position_embeddings": most},
+    )
+
+
+def _stretched(config: Any) -> bool:
+    """Whether its rotary positions are scaled; some models have a scale for each kind of layer."""
+    rope = getattr(config, "rope_parameters", None)
+    if not isinstance(rope, Mapping):
+        return False
+    kinds = [part for part in rope.values() if isinstance(part, Mapping)] or [rope]
+    return any(kind.get("rope_type", "default") != "default" for kind in kinds)
