@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 
 from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.controller.callers import Callers
 from server.controller.fastchat import WRITES, FastChatRoutes
 from server.controller.fastchat_relay import FastChatRelay
@@ -40,6 +41,7 @@ def create_app(
     sweeper = Sweeper(registry, clock)
     feed = Feed(registry, drain)
     http = HTTPClient()
+    registry.gone = lambda address: http.forget(Origin.parse(address))
     picker = Picker(registry, settings.controller.dispatch)
     callers = Callers(settings.secret, settings.controller.fastchat_workers)
     table = Table(

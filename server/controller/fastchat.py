@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from server.clients.http import HTTPClient, Origin
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.controller.addresses import check_address
 from server.controller.callers import Callers
 from server.controller.messages import asking, telling

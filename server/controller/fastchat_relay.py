@@ -10,7 +10,8 @@ import logging
 
 from pydantic import SecretStr
 
-from server.clients.http import HTTPClient, Origin
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.controller.picker import Picker
 from server.core.errors import BadAnswer, BadRequest, RequestError, TransportError
 from server.core.limits import (

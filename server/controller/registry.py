@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from server.controller.addresses import check_address
@@ -55,9 +55,11 @@ class Entry:
 class Registry:
     """`changes` moves with every change that a gateway must hear of."""
 
-    def __init__(self, clock: Clock, changes: Changes | None = None) -> None:
-        self.changes = changes or Changes()
+    def __init__(self, clock: Clock) -> None:
+        self.changes = Changes()
         self.settled = False
+        self.gone: Callable[[str], None] = lambda address: None
+        """Hears the address of each worker that is dropped."""
         self._id = new_id("ctl")
         self._clock = clock
         self._born_at = clock.monotonic()
@@ -201,6 +203,7 @@ class Registry:
     def _drop(self, entry: Entry, reason: str) -> None:
         del self._entries[entry.view.address]
         log.info(reason, extra=_fields(entry.view))
+        self.gone(entry.view.address)
         self._publish()
 
     def _publish(self) -> None:

@@ -43,6 +43,8 @@ def read_settings(
     """
     values, lines = read_yaml(file) if file.exists() else ({}, {})
     overrides = _overrides(environ or {})
+    if misplaced := list(_misplaced(values, overrides)):
+        raise ConfigError([_no_entry(at, count, environ or {}) for at, count in misplaced])
     try:
         return kind.model_validate(_merge(values, overrides))
     except ValidationError as error:
@@ -117,6 +119,35 @@ def _parsed(variable: str, value: str) -> Any:
         return json.loads(value)
     except ValueError as error:
         raise ConfigError([f"environment variable {variable}: not JSON: {error}"]) from None
+
+
+def _misplaced(base: Any, over: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+    """Where `over` names an entry that a list does not have, and how many that list has."""
+    if not isinstance(over, dict) or not isinstance(base, dict | list):
+        return
+    known = base if isinstance(base, dict) else {str(i): item for i, item in enumerate(base)}
+    for key, value in over.items():
+        if isinstance(base, list) and key not in known:
+            yield (*at, key), len(base)
+        else:
+            yield from _misplaced(known.get(key), value, (*at, key))
+
+
+def _no_entry(at: KeyPath, count: int, environ: Mapping[str, str]) -> str:
+    *section, key = map(str, at)
+    whole = (ENV_PREFIX + NESTED.join(map(str, at))).upper()
+    variable = next((name for name in environ if _meet(name.upper(), whole)), whole)
+    known = f"0 to {count - 1}" if count else "none"
+    return (
+        f"environment variable {variable}: {'.'.join(section)} has no entry {key} "
+        f"(entries are numbered: {known})"
+    )
+
+
+def _meet(variable: str, other: str) -> bool:
+    """Whether one sets what the other sets, or a part of it."""
+    first, second = variable + NESTED, other + NESTED
+    return first.startswith(second) or second.startswith(first)
 
 
 def _merge(base: Any, over: Any) -> Any:

@@ -28,7 +28,8 @@
        └─ UpstreamTimeout       504
 
 The message is for the person who can act on it; the cause stays in `raise … from error`.
-`server/web/edge.py` turns a `RequestError` into HTTP; nothing else does.
+`server/web/edge.py` turns a `RequestError` into HTTP; once a stream has begun, `web/relay.py` ends
+it with the error as its last event.
 """
 
 from __future__ import annotations

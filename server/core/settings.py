@@ -17,6 +17,15 @@ from server.core.secrets import Secret
 Port = Annotated[int, Field(ge=0, le=65535)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 MIN_SECRET_CHARS = 32
+MIN_KEY_CHARS = 8
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether `host` means every address of this machine: `0.0.0.0` or `::`."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -41,7 +50,8 @@ class ServerSettings(Section):
     port: Port
     """0: choose a free one."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names besides loopback and `host` that a client may ask for in its `Host` header."""
+    """Names besides loopback and `host` that a client may ask for in its `Host` header. Where
+    `host` is `0.0.0.0` or `::`, any IP address may be asked for too."""
     allowed_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may call this port from a browser, as `https://example.org`."""
 
@@ -79,6 +89,22 @@ class GatewaySettings(ServerSettings):
     api_keys: tuple[Secret, ...] = ()
     """When there is one, every request needs one of them as `Authorization: Bearer …`."""
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _a_list(cls, keys: object) -> object:
+        if isinstance(keys, str):
+            raise ValueError('a list is wanted, such as ["sk-mine"]')
+        return keys
+
+    @field_validator("api_keys")
+    @classmethod
+    def _usable(cls, keys: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        for key in keys:
+            text = key.get_secret_value()
+            if len(text) < MIN_KEY_CHARS or not text.isascii() or " " in text:
+                raise ValueError(f"a key has at least {MIN_KEY_CHARS} plain characters, no spaces")
+        return keys
+
     @model_validator(mode="after")
     def _keys_beyond_loopback(self) -> Self:
         if not is_loopback(self.host) and not self.api_keys:
@@ -102,7 +128,7 @@ class ModelSettings(Section):
     """False: not started, unless named by `-n`."""
     replicas: int = Field(default=1, ge=1, le=64)
     """Processes that serve this model."""
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
     gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """GPU numbers this model may see; empty: all of them."""
@@ -154,7 +180,7 @@ class ProviderSettings(Section):
     enabled: bool = True
     """False keeps it off even with its variables set."""
     models: tuple[ProviderModel, ...] = ()
-    """Empty: ask the provider at start."""
+    """Empty: ask the provider at start, and again until it is there."""
     abilities: tuple[Literal["chat", "completions", "embeddings"], ...] = ("chat",)
     """Of `chat`, `completions`, `embeddings`."""
     slots: int = Field(default=64, ge=1, le=4096)
@@ -199,6 +225,11 @@ class FleetSettings(Section):
     controller: ControllerSettings = ControllerSettings()
     openai_api: GatewaySettings = GatewaySettings()
     models: tuple[ModelSettings, ...] = ()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _none_at_all(cls, models: object) -> object:
+        return () if models is None else models  # the key stands there, all below it is a comment
 
     @field_validator("models")
     @classmethod

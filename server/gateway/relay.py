@@ -139,10 +139,17 @@ class Relay:
 
     async def _ask_fastchat(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         asked = delivery.asked
-        async with self._fastchat.answer(
-            lease.worker.view.address, asked.ability, asked.fields
-        ) as upstream:
-            await delivery.pass_on(upstream, limit)
+        try:
+            async with self._fastchat.answer(
+                lease.worker.view.address, asked.ability, asked.fields
+            ) as upstream:
+                await delivery.pass_on(upstream, limit)
+        except RequestError as error:
+            if delivery.started or error.status not in TRY_ELSEWHERE:
+                raise
+            if not self._may_move(delivery):
+                raise
+            raise CutOff(f"the worker answered {error.status}") from error
 
 
 class Delivery:

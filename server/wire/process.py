@@ -22,13 +22,16 @@ from server.core.settings import (
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    """What is wrong with a line that holds secrets is told without the line."""
 
 
 class Report(Frozen):
-    state: Literal["loading", "ready", "failed"]
+    state: Literal["loading", "waiting", "ready", "failed"]
+    """`waiting` stands beside the others: what this process speaks for is not there."""
     detail: str = ""
-    """What is being loaded, or why it failed, for people."""
+    """For people: what is being loaded, why it failed, what it waits for (empty: for nothing any
+    more)."""
     address: str = ""
     """`http://host:port`, once ready."""
 
@@ -64,8 +67,6 @@ class GatewayProcess(RoleSettings):
 
 class WorkerProcess(RoleSettings):
     controller_url: str
-    advertise_host: str = "127.0.0.1"
-    """The host in the address that others reach this worker by."""
 
 
 class ModelWorkerProcess(WorkerProcess):

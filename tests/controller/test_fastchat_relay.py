@@ -9,7 +9,7 @@ import pytest
 from server.controller.fastchat_relay import WHOLE
 from server.wire.fastchat import ErrorCode, piece
 from server.wire.fleet import SECRET_HEADER
-from tests.controller.registrations import registration
+from tests.controller.registrations import ref, registration
 from tests.fakes.controller import SECRET, controller
 from tests.fakes.upstream import LAST_CHUNK, Received, Script, Writer, chunk, says, upstream, whole
 
@@ -103,6 +103,20 @@ async def test_whole_answers_pass_byte_for_byte_with_our_secret(path: str) -> No
         assert failed.json()["error_code"] == ErrorCode.CONTROLLER_WORKER_TIMEOUT
         nobody = await http.post(path, json={"model": "other"})
         assert nobody.json()["error_code"] == ErrorCode.CONTROLLER_NO_WORKER
+
+
+async def test_nothing_is_kept_of_a_worker_that_is_gone() -> None:
+    async with (
+        upstream(says(whole(b"{}"))) as worker,
+        controller() as fleet,
+        httpx.AsyncClient(base_url=fleet.url) as http,
+    ):
+        fleet.registry.register(registration(worker.url))
+        await http.post("/count_token", json=PARAMS)
+        assert not worker.closed.is_set()
+        fleet.registry.remove(ref(worker.url), "worker left")
+        async with asyncio.timeout(2):
+            await worker.closed.wait()
 
 
 async def test_a_silent_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,9 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("controller: {secret: short}", "at least 32 characters"),
         ("openai_api: {host: 0.0.0.0}", "api_keys must be set"),
         ("controller: {host: 0.0.0.0}", "secret must be set"),
+        ("openai_api: {api_keys: sk-mine-1234}", "a list is wanted"),
+        ('openai_api: {host: 0.0.0.0, api_keys: [""]}', "at least 8 plain characters"),
+        ("openai_api: {api_keys: [ключключ]}", "at least 8 plain characters"),
         ("models: [{name: a}]", "models.0.path: Field required"),
         ("models: [{name: a, path: b}, {name: a, path: c}]", "named more than once: a"),
         ("models: [{name: ../a, path: b, speed: .nan}]", "speed"),
@@ -64,6 +67,7 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("launcher: {start_deadline_s: -1}", "greater than 0"),
         ("launcher: {log_level: loud}", "'debug', 'info'"),
         ("controller: {dispatch: random}", "'shortest_queue' or 'lottery'"),
+        ("models: [{name: a, path: b, device: gpu0}]", "'auto', 'cpu', 'cuda' or 'mps'"),
     ],
 )
 def test_each_mistake_is_told_in_words(text: str, says: str, tmp_path: Path) -> None:
@@ -85,13 +89,13 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         file,
         {
             "SHORTLINE_OPENAI_API__PORT": "0",
-            "SHORTLINE_OPENAI_API__API_KEYS": '["k"]',
+            "SHORTLINE_OPENAI_API__API_KEYS": '["sk-mine-1"]',
             "SHORTLINE_MODELS__0__SLOTS": "9",
             "OTHER": "x",
         },
     )
     assert settings.openai_api.port == 0
-    assert settings.openai_api.api_keys[0].get_secret_value() == "k"
+    assert settings.openai_api.api_keys[0].get_secret_value() == "sk-mine-1"
     assert settings.models[0].slots == 9
 
 
@@ -102,6 +106,30 @@ def test_a_mistake_in_the_environment_names_its_variable(tmp_path: Path) -> None
     assert told[1] == "environment variable SHORTLINE_NOPE: there is no such setting"
 
 
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("SHORTLINE_MODELS__7__SLOTS", "models has no entry 7 (entries are numbered: 0 to 1)"),
+        ("SHORTLINE_MODELS__A__SLOTS", "models has no entry a (entries are numbered: 0 to 1)"),
+        ("SHORTLINE_MODELS__-1__SLOTS", "models has no entry -1 (entries are numbered: 0 to 1)"),
+        ("SHORTLINE_MODELS__1__GPUS__3", "models.1.gpus has no entry 3 (entries are numbered: 0 t"),
+    ],
+)
+def test_an_entry_that_a_list_does_not_have_is_told(
+    variable: str, says: str, tmp_path: Path
+) -> None:
+    text = "models: [{name: a, path: b}, {name: c, path: d, gpus: [0]}]"
+    environ = {"SHORTLINE_MODELS__0__SLOTS": "8", variable: "2"}
+    (told,) = problems(text, tmp_path, environ)
+    assert told.startswith(f"environment variable {variable}: {says}")
+
+
+def test_an_entry_that_stands_in_json_is_told_by_its_variable(tmp_path: Path) -> None:
+    environ = {"SHORTLINE_MODELS": '{"7": {"slots": 2}}'}
+    (told,) = problems("models: [{name: a, path: b}]", tmp_path, environ)
+    assert told.startswith("environment variable SHORTLINE_MODELS: models has no entry 7 ")
+
+
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     environ = {"SHORTLINE_CONTROLLER__SECRET": "canary" * 8}
     settings = read_settings(FleetSettings, tmp_path / "none", environ)
@@ -110,3 +138,9 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     assert (
         problems("", tmp_path, {"SHORTLINE_CONTROLLER__SECRET": "canary"})[0].count("canary") == 0
     )
+
+
+def test_a_list_of_models_that_is_all_comments_is_empty(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("models:\n  # - name: a\n")
+    assert read_settings(FleetSettings, file).models == ()

@@ -1,8 +1,9 @@
 """A child of the launcher made of the standard library only.
 
 The variable FAKE_CHILD says how each behaves: a JSON object from the child's name to one of
-`ready` (as others do), `fail`, `exit`, `hang`, `mute` (never ready, deaf to SIGTERM) and `deaf`
-(ready, deaf to SIGTERM). FAKE_STORY names a file to which each appends what happens to it.
+`ready` (as others do), `fail`, `exit`, `hang`, `mute` (never ready, deaf to SIGTERM), `deaf`
+(ready, deaf to SIGTERM) and `alone` (ready, waits for a provider until SIGUSR1). FAKE_STORY names
+a file to which each appends what happens to it.
 """
 
 from __future__ import annotations
@@ -70,13 +71,16 @@ def main() -> None:
     else:
         signal.signal(signal.SIGTERM, lambda *_: leave(name))
     report("loading", detail="a fake")
+    if behaviour == "alone":
+        signal.signal(signal.SIGUSR1, lambda *_: report("waiting"))
+        report("waiting", detail="acme at http://a.example: refused")
     if behaviour == "fail":
         sys.stderr.write("the weights are not there\n")
         report("failed", detail="no weights")
         sys.exit(1)
     if behaviour == "exit":
         sys.exit(3)
-    if behaviour in ("ready", "deaf"):
+    if behaviour in ("ready", "deaf", "alone"):
         try:
             serve(settings)
         except OSError as error:

@@ -217,7 +217,7 @@ def test_a_model_that_cannot_load_ends_the_start_and_is_named(home: Path) -> Non
     finally:
         launch.process.kill()
         launch.process.wait()
-    assert f"{WORKER} did not start: model 'echo' cannot be loaded" in launch.said()
+    assert f"{WORKER} did not start: model 'echo': there is nothing in the folder" in launch.said()
 
 
 def test_workers_of_one_home_join_the_controller_of_another(home: Path, tmp_path: Path) -> None:

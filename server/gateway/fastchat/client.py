@@ -13,7 +13,7 @@ import orjson
 from server.clients.httpx_errors import typed
 from server.core.clock import Clock
 from server.core.errors import BadAnswer, CutOff
-from server.core.limits import BETWEEN_TOKENS_S, CONNECT_S, FIRST_TOKEN_S
+from server.core.limits import BETWEEN_TOKENS_S, CONNECT_S, FIRST_TOKEN_S, MAX_ANSWER_BYTES
 from server.gateway.fastchat.pieces import raise_error, read_object
 from server.wire.fastchat import NUL, PieceSplitter
 
@@ -60,10 +60,12 @@ class FastChatClient:
 
     async def call(self, address: str, path: str, question: dict[str, Any]) -> dict[str, Any]:
         with typed(f"the FastChat worker at {address}"):
-            answer = await self._http.post(address + path, timeout=_TIMEOUT, **_json(question))
-        if answer.status_code != 200:
-            raise BadAnswer(f"the worker answered {path} with {answer.status_code}")
-        said = read_object(answer.content)
+            async with self._http.stream(
+                "POST", address + path, timeout=_TIMEOUT, **_json(question)
+            ) as answer:
+                if answer.status_code != 200:
+                    raise BadAnswer(f"the worker answered {path} with {answer.status_code}")
+                said = read_object(await _whole(answer))
         raise_error(said)
         return said
 
@@ -86,6 +88,15 @@ class FastChatClient:
 
 def _json(value: dict[str, Any]) -> dict[str, Any]:
     return {"content": orjson.dumps(value), "headers": _HEADERS}
+
+
+async def _whole(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise BadAnswer("the worker's answer has no end")
+    return bytes(body)
 
 
 async def _within(seconds: float, chunks: AsyncIterator[bytes]) -> bytes:

@@ -6,12 +6,15 @@ https://github.com/lm-sys/FastChat/blob/v0.2.36/fastchat/serve/openai_api_server
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from server.clients.conversation import told_template
 from server.core.errors import BadAnswer, BadRequest
+
+_IMAGE = re.compile(r"data:image/[\w.+-]+;base64,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Prompt:
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     images: tuple[str, ...] = ()
-    """URLs, `data:` ones too, in the order of their places in the text."""
+    """`data:` URLs, in the order of their places in the text."""
 
 
 def write_prompt(told: Mapping[str, Any], messages: Sequence[Any]) -> Prompt:
@@ -60,7 +63,8 @@ def _append(conversation: Any, message: Any, at: str) -> None:
 
 
 def _read(content: Any, at: str) -> tuple[str, list[str]]:
-    """The text and the image URLs of a message."""
+    """The text and the image URLs of a message. A worker fetches what an address names, and opens
+    what looks like a file: from strangers it takes neither."""
     if content is None:
         return "", []
     if isinstance(content, str):
@@ -70,6 +74,12 @@ def _read(content: Any, at: str) -> tuple[str, list[str]]:
         images = [
             _string(part["image_url"]["url"]) for part in content if part["type"] == "image_url"
         ]
+        if not all(map(_IMAGE.match, images)):
+            raise BadRequest(
+                f"{at}: send each image itself, as data:image/png;base64,…; "
+                "addresses are not fetched here.",
+                param=at,
+            )
         if len(texts) + len(images) == len(content):
             return "\n".join(texts), images
     except (KeyError, TypeError) as error:

@@ -25,6 +25,7 @@ class Row:
     restarts: int
     uptime_s: float | None
     detail: str
+    missing: str
 
 
 def status(home: Home, *, as_json: bool, clock: Clock) -> int:
@@ -56,11 +57,13 @@ def observe(child: ChildState, now: float) -> Row:
         restarts=child.restarts,
         uptime_s=max(0.0, round(now - started, 1)) if started else None,
         detail=child.detail,
+        missing=child.missing,
     )
 
 
 def _is_whole(state: LauncherState, rows: list[Row]) -> bool:
-    return state.phase == "running" and all(row.status == "ready" for row in rows)
+    whole = all(row.status == "ready" and not row.missing for row in rows)
+    return state.phase == "running" and whole
 
 
 def _why_not(home: Home, state: LauncherState | None) -> str:
@@ -114,8 +117,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.memory_bytes / 2**20:.0f} MiB" if row.memory_bytes else "-",
         str(row.restarts),
         _duration(row.uptime_s),
-        row.detail if row.status != "ready" else "",
+        row.detail if row.status != "ready" else _waits_for(row),
     )
+
+
+def _waits_for(row: Row) -> str:
+    return f"waits for {row.missing}" if row.missing else ""
 
 
 def _duration(seconds: float | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from pydantic import ValidationError
 
 from server.launcher.running.logs import open_log
@@ -82,7 +83,13 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and everything it has started."""
+        """End it and everything it has started, also what it has left behind.
+
+        Once it has been reaped, its pid may be given to a stranger, but not while its group has
+        members: so a process that bears the pid then is the stranger, whose group is not ours.
+        """
+        if self._process.returncode is not None and psutil.pid_exists(self.pid):
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 

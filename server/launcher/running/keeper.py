@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from server.core.clock import Clock
@@ -21,6 +22,9 @@ LAST_WORDS_S = 1.0
 """How long a child may take to end after it has reported that it failed."""
 UNREADY_STOP_S = 2.0
 """A child that is not ready has no requests to finish."""
+_NO_PROCESS: Mapping[str, Any] = MappingProxyType(
+    {"pid": None, "created": None, "address": None, "missing": ""}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Keeper:
                     return
                 await self._pause(delay_s)
                 self._set(restarts=self.state.restarts + 1)
-            self._set(status="stopped", detail="", pid=None, created=None, address=None)
+            self._set(status="stopped", detail="", **_NO_PROCESS)
         finally:
             self._settle(False)
             self._ended.set()
@@ -92,7 +96,7 @@ class Keeper:
 
     async def _live(self) -> str:
         """One life of the process, from start to end. Returns why it ended."""
-        self._set(status="starting", detail="")
+        self._set(status="starting", detail="", missing="")
         around, plan = self._around, self.plan
         environ = {**around.environ, **plan.env}
         try:
@@ -125,7 +129,7 @@ class Keeper:
         async def hear() -> None:
             nonlocal deadline
             async for report in child.reports():
-                if report.state != "loading":
+                if report.state in ("ready", "failed"):
                     deadline.cancel()
                 if report.state == "failed":
                     reasons.append(_sentence(report.detail))
@@ -152,12 +156,16 @@ class Keeper:
             self._settle(True)
         elif report.state == "loading" and self.state.status != "ready":
             self._set(status="loading", detail=detail)
+        elif report.state == "waiting":
+            if self.state.missing and not detail:
+                self._around.note(f"{self.plan.name}: what it waited for is there now.")
+            self._set(missing=detail)
 
     def _mourn(self, why: str, delay_s: float | None) -> None:
         """Record that the child has ended, and say so; of a first start the supervisor speaks."""
         before = self.state
         after = "backoff" if delay_s is not None else "quarantined"
-        self._set(status=after, detail=why, pid=None, created=None, address=None)
+        self._set(status=after, detail=why, **_NO_PROCESS)
         if before.address is not None:
             self._around.lost(before)
         if self.first.done():

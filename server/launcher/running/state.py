@@ -29,6 +29,8 @@ class ChildState(Frozen):
     status: ChildStatus = "waiting"
     detail: str = ""
     """What is being loaded, or why it last failed."""
+    missing: str = ""
+    """What it waits for though it runs: an online provider that is not there."""
     pid: int | None = None
     created: float | None = None
     """When its process started, seconds since 1970: tells it from a later one with its pid."""

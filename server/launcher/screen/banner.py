@@ -20,8 +20,10 @@ def ready_block(
 ) -> str:
     """`joined`: address of a controller that is not ours; `stop`, `doctor`: what to type."""
     down = [keeper for keeper in keepers if keeper.state.status != "ready"]
+    absent = [k.state.missing for k in keepers if k not in down and k.state.missing]
     rows = [*_addresses(keepers, joined), ("Models", _models(keepers))]
     rows += [("Not running", _why_down(keeper)) for keeper in down]
+    rows += [("Not there yet", f"{provider}; it is asked again") for provider in absent]
     if off := [provider.settings.name for provider in providers if not provider.is_on]:
         rows.append(("Providers off", f"{', '.join(off)}; `{doctor}` says why"))
     rows += [
@@ -29,7 +31,7 @@ def ready_block(
         ("Logs", str(home.logs)),
         ("Stop", f"Ctrl-C, or `{stop}`"),
     ]
-    title = "Shortline is ready." if not down else "Shortline is ready in part."
+    title = "Shortline is ready in part." if down or absent else "Shortline is ready."
     return "\n".join(["", title, "", *(f"  {name:<14}{text}" for name, text in rows), ""])
 
 
@@ -52,10 +54,10 @@ def _addresses(keepers: Sequence[Keeper], joined: str) -> list[tuple[str, str]]:
 
 
 def _models(keepers: Sequence[Keeper]) -> str:
-    """What the workers that are ready serve."""
+    """What the workers serve that are ready and wait for nobody."""
     names: list[str] = []
     for keeper in keepers:
-        if keeper.state.status != "ready":
+        if keeper.state.status != "ready" or keeper.state.missing:
             continue
         names += keeper.plan.serves
         if keeper.plan.role == "online_api" and not keeper.plan.serves:

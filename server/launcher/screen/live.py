@@ -58,7 +58,8 @@ def children_table(children: Sequence[ChildState], now: float) -> Table:
         table.add_column(title, justify="right" if title == "s" else "left")
     for child in children:
         age = f"{max(0.0, now - child.since):.0f}" if child.since else ""
-        shown = child.address if child.status == "ready" else child.detail
+        waits_for = f"waits for {child.missing}" if child.missing else ""
+        shown = waits_for or (child.address if child.status == "ready" else child.detail)
         table.add_row(
             Text(child.name), Text(child.status, _COLOURS[child.status]), age, Text(shown or "")
         )

@@ -54,6 +54,8 @@ def open_view(*, quiet: bool, clock: Clock) -> View:
 
 
 def _line(child: ChildState) -> str:
+    if child.missing:
+        return f"{child.name}: waits for {child.missing}"
     if child.status == "ready":
         return f"{child.name}: ready at {child.address}"
     if child.status == "loading":

@@ -25,7 +25,8 @@ def controller_url(wanted: Wanted, own: ControllerSettings) -> str:
     if wanted.join is None and own.port == 0:
         raise ConfigError(["which controller? Give its address with -c, as http://host:port"])
     if wanted.join is None:
-        return f"http://{own.host}:{own.port}"
+        host = f"[{own.host}]" if ":" in own.host else own.host
+        return f"http://{host}:{own.port}"
     return _normalised(wanted.join)
 
 

@@ -135,7 +135,6 @@ class Maker:
             log_level=self.settings.launcher.log_level,
             drain_s=self.settings.launcher.drain_s,
             controller_url=self.controller_url,
-            advertise_host=self.worker_host,
             model=model,
         )
         env = {}
@@ -153,7 +152,6 @@ class Maker:
             log_level=self.settings.launcher.log_level,
             drain_s=self.settings.launcher.drain_s,
             controller_url=self.controller_url,
-            advertise_host=self.worker_host,
             provider=provider.settings,
             api_key=provider.key,
         )

@@ -3,7 +3,4 @@ from server.wire.process import OnlineWorkerProcess
 from server.worker.online.app import create_app
 
 if __name__ == "__main__":
-    run(
-        OnlineWorkerProcess,
-        lambda settings, drain, _say, address: create_app(settings, drain, address),
-    )
+    run(OnlineWorkerProcess, create_app)

@@ -4,47 +4,90 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from random import uniform
 
 import orjson
 
-from server.clients.http import Header, HTTPClient, Origin
-from server.core.errors import StartError, TransportError
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
+from server.core.errors import BadAnswer, StartError, TransportError
 from server.core.settings import ProviderSettings
 
 log = logging.getLogger(__name__)
 
+Names = Mapping[str, str]
+"""Our name of each model to the provider's."""
+
 DISCOVERY_S = 10.0
+RETRY_MIN_S = 1.0
+RETRY_MAX_S = 30.0
+MAX_LIST_BYTES = 8 * 1024 * 1024
+"""The longest lists of today's providers have less than a tenth of it."""
+
+
+async def until_found(
+    ask: Callable[[], Awaitable[Names]], waiting: Callable[[str], None], stopping: asyncio.Event
+) -> Names | None:
+    """What `ask` returns, as soon as it does; None once `stopping` is set.
+
+    Each time it raises a `StartError`, `waiting` hears why.
+    """
+    pause_s = RETRY_MIN_S
+    while not stopping.is_set():
+        try:
+            return await ask()
+        except StartError as error:
+            waiting(str(error))
+        try:
+            async with asyncio.timeout(pause_s * uniform(0.8, 1.0)):
+                await stopping.wait()
+        except TimeoutError:
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
+    return None
 
 
 async def upstream_names(
     settings: ProviderSettings, http: HTTPClient, origin: Origin, headers: Sequence[Header]
-) -> Mapping[str, str]:
-    """Our name of each model to the provider's. Raises `StartError` when it cannot be told."""
+) -> Names:
+    """Raises `StartError` when the provider does not tell."""
     if settings.models:
         return {model.name: model.upstream or model.name for model in settings.models}
+    provider = f"{settings.name} at {_url(origin)}"
     try:
         async with asyncio.timeout(DISCOVERY_S):
             body = await _fetch(http, origin, headers)
-        names = [model["id"] for model in orjson.loads(body)["data"]]
-    except (TransportError, TimeoutError) as error:
-        raise StartError(f"the provider {settings.name} cannot be asked for its models") from error
+        ids = [model["id"] for model in orjson.loads(body)["data"]]
+    except TransportError as error:
+        raise StartError(f"{provider}: {error}") from error
+    except TimeoutError as error:
+        raise StartError(f"{provider}: no answer within {DISCOVERY_S:g} s") from error
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StartError(
-            f"the provider {settings.name} did not list its models at {settings.base_url}/models; "
-            "name them in its file"
+            f"{provider}: it does not list its models at /models; name them in its file"
         ) from error
+    names = {name: name for name in ids if isinstance(name, str)}
     if not names:
-        raise StartError(f"the provider {settings.name} has no models yet")
+        raise StartError(f"{provider}: it has no models yet")
     log.info("models found", extra={"provider": settings.name, "count": len(names)})
-    return {name: name for name in names if isinstance(name, str)}
+    return names
 
 
 async def _fetch(http: HTTPClient, origin: Origin, headers: Sequence[Header]) -> bytes:
     async with http.request(origin, b"/models", b"", headers, method=b"GET") as answer:
+        if answer.status in (401, 403):
+            raise BadAnswer(f"it refused our key ({answer.status})")
         if answer.status != 200:
-            raise TransportError(f"status {answer.status}")
-        parts = []
+            raise BadAnswer(f"it answered /models with {answer.status}")
+        body = bytearray()
         while part := await answer.chunk():
-            parts.append(part)
-    return b"".join(parts)
+            body += part
+            if len(body) > MAX_LIST_BYTES:
+                raise BadAnswer("its list of models has no end")
+    return bytes(body)
+
+
+def _url(origin: Origin) -> str:
+    """As in the provider's file, but without a password that stands in it."""
+    return f"http{'s' * origin.tls}://{origin.authority.decode()}{origin.base_path}"

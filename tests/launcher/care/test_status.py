@@ -51,6 +51,14 @@ def test_all_ready_is_zero_with_a_line_for_each(
     assert "MiB" in controller
 
 
+def test_one_that_waits_for_its_provider_is_one(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, ready().model_copy(update={"missing": "acme at http://a.example: refused"}))
+    assert status(home, as_json=False, clock=SystemClock()) == 1
+    assert "waits for acme at http://a.example: refused" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("why", ["quarantined", "backoff", "loading"])
 def test_one_that_is_not_ready_is_one(
     home: Home, capsys: pytest.CaptureFixture[str], why: str

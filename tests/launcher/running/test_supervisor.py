@@ -70,6 +70,18 @@ async def test_a_worker_that_dies_is_lost_at_once_and_comes_back(home: Home) -> 
         assert fleet.view.has(WORKER, "is ready again")
 
 
+async def test_a_provider_that_is_not_there_holds_nothing_up(home: Home) -> None:
+    name = "online_api p"
+    fleet = Fleet(home, providers=[PROVIDER], behaviour={name: "alone"})
+    async with fleet.running():
+        assert fleet.state(name).status == "ready"
+        assert fleet.state(name).missing == "acme at http://a.example: refused"
+        os.kill(fleet.pid(name), signal.SIGUSR1)
+        await until(lambda: fleet.state(name).missing == "")
+        assert fleet.view.has(name, "is there now")
+    assert fleet.state(name).restarts == 0
+
+
 async def test_a_life_that_ended_leaves_no_descriptor(home: Home) -> None:
     fleet = Fleet(home)
     async with fleet.running():

@@ -45,6 +45,18 @@ async def test_what_is_down_is_not_among_the_models(home: Home) -> None:
     assert "model_worker a: no weights; it is tried again" in text
 
 
+async def test_a_provider_that_is_not_there_is_told(home: Home) -> None:
+    fleet = Fleet(home, models=("a",), providers=[PROVIDER])
+    for port, keeper in enumerate(fleet.supervisor.keepers, start=1):
+        set_ready(fleet, keeper.plan.name, port)
+    keeper = fleet.keeper("online_api p")
+    keeper.state = keeper.state.model_copy(update={"missing": "p at http://a.example: refused"})
+    text = block(fleet, home)
+    assert "ready in part" in text
+    assert "Models        a\n" in text
+    assert "Not there yet p at http://a.example: refused; it is asked again\n" in text
+
+
 async def test_a_controller_that_is_not_ours_is_shown(home: Home) -> None:
     assert "http://c:1" in block(Fleet(home), home, joined="http://c:1")
 

@@ -20,6 +20,11 @@ def test_workers_alone_join_the_configured_controller() -> None:
     assert controller_url(THEIRS, ControllerSettings(port=7)) == "http://127.0.0.1:7"
 
 
+def test_a_configured_ipv6_host_stands_in_brackets() -> None:
+    own = ControllerSettings(host="fd00::5", port=7, secret=SecretStr(SECRET))
+    assert controller_url(THEIRS, own) == "http://[fd00::5]:7"
+
+
 def test_a_controller_without_a_port_cannot_be_joined() -> None:
     with pytest.raises(ConfigError, match="Give its address with -c"):
         controller_url(THEIRS, ControllerSettings(port=0))

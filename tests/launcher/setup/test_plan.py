@@ -122,7 +122,7 @@ def test_where_the_gateway_demands_keys_the_controller_is_closed_too() -> None:
         return plan.settings.closed
 
     assert not closed(FleetSettings())
-    assert closed(FleetSettings(openai_api=GatewaySettings(api_keys=(SecretStr("k"),))))
+    assert closed(FleetSettings(openai_api=GatewaySettings(api_keys=(SecretStr("sk-mine-1"),))))
     wide = ControllerSettings(host="0.0.0.0", secret=SecretStr("s" * 40))
     assert closed(FleetSettings(controller=wide))
 
