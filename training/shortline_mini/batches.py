@@ -14,7 +14,7 @@ IGNORED = -100
 BATCH_TOKENS = 1536
 POOL = 1024
 """Conversations that are sorted by length at a time."""
-MAX_TOKENS = 768
+MAX_TOKENS = 1024
 FIRST_WEIGHT, FIRST_TOKENS = 8.0, 5
 """The first tokens of an answer count more: they show which question was understood."""
 

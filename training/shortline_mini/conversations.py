@@ -71,7 +71,7 @@ class Conversations:
     def _with_passages(self, question: str, language: Language) -> str:
         """A question under found text, as a knowledge base asks it."""
         off_topic = self.knowledge.intent("off_topic")
-        count = self.random.randint(1, 5)
+        count = self.random.choice((1, 2, 4, 8, 16, 32))
         passages = "\n".join(
             f"[{number}] {self._question(off_topic, language)}" for number in range(1, count + 1)
         )

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from training.shortline_mini.held_out import FILE, Question, load_held_out
 
 BUNDLED = Path(__file__).parents[2] / "server" / "worker" / "bundled" / "shortline-mini"
-ANSWER_TOKENS = 160
+ANSWER_TOKENS = 112
 
 
 def answers(
