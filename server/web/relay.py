@@ -22,7 +22,7 @@ from server.web.patience import Patience
 _PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-after")
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
-_DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \r\n]*\Z")
+_DONE_MARKS = (b"data: [DONE]", b"data:[DONE]")
 _ERROR = re.compile(rb'(?:\A|[\r\n])data: ?\{"error":')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _LAST_PIECES = 8
@@ -122,7 +122,7 @@ class Stream:
 
     def _has_ended(self) -> bool:
         said = b"".join(self._last)
-        if _DONE.search(said) or _ERROR.search(said):
+        if _is_done(said) or _ERROR.search(said):
             return True  # an error that was told already is an end, and is told once
         return self._one_choice and _FINISH.search(said) is not None
 
@@ -152,6 +152,15 @@ async def send_answer(send: Send, upstream: Upstream, body: bytes, limit: Patien
     """Send a whole answer on."""
     limit.allow(WRITE_STALL_S, "client")
     await send_whole(send, upstream.status, passed_headers(upstream), body)
+
+
+def _is_done(said: bytes) -> bool:
+    """Whether `[DONE]` is the last event; where text only speaks of it, no line begins there."""
+    stripped = said.rstrip(b" \r\n")
+    for mark in _DONE_MARKS:
+        if stripped.endswith(mark):
+            return stripped[: -len(mark)][-1:] in (b"", b"\n", b"\r")
+    return False
 
 
 def _head(upstream: Upstream) -> dict[str, object]:
