@@ -19,13 +19,15 @@
        ├─ Conflict              409
        ├─ TooLarge              413
        ├─ UnsupportedMedia      415
+       ├─ Unprocessable         422  idempotency_key_reused
        ├─ Overloaded            429  with Retry-After
        ├─ Internal              500
        ├─ UpstreamFailed        502
        │  ├─ ProviderRefused         the provider said 401 or 403 to *our* key
        │  └─ WorkerLost              died after its first byte
        ├─ Unavailable           503  with Retry-After
-       └─ UpstreamTimeout       504
+       ├─ UpstreamTimeout       504
+       └─ StorageFull           507  storage_full
 
 The message is for the person who can act on it; the cause stays in `raise … from error`.
 `server/web/edge.py` turns a `RequestError` into HTTP; once a stream has begun, `web/relay.py` ends
@@ -165,6 +167,12 @@ class UnsupportedMedia(RequestError):
     code = "unsupported_media_type"
 
 
+class Unprocessable(RequestError):
+    status = 422
+    type = "invalid_request_error"
+    code = "idempotency_key_reused"
+
+
 class Overloaded(RequestError):
     status = 429
     type = "rate_limit_error"
@@ -199,3 +207,8 @@ class UpstreamTimeout(RequestError):
     status = 504
     type = "upstream_error"
     code = "upstream_timeout"
+
+
+class StorageFull(RequestError):
+    status = 507
+    code = "storage_full"

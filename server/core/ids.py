@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 
 
 def new_id(prefix: str) -> str:
     """`prefix` and 96 random bits, as in `chatcmpl-5f3c…`."""
     return f"{prefix}-{secrets.token_hex(12)}"
+
+
+def new_uuid() -> str:
+    """A random UUID as 32 hex digits: the id of a stored thing."""
+    return uuid.uuid4().hex
 
 
 def new_secret() -> str:

@@ -14,7 +14,7 @@ from server.features.chat.checkpoints import Partials, save_all
 from server.features.chat.generation import Generation
 from server.features.chat.run import Run
 from server.store.messages import Outcome
-from server.wire.browser import DoneFrame, ErrorFrame, LeftOut, Problem
+from server.wire.browser import DoneFrame, ErrorFrame, LeftOut, MessageStatus, Problem
 
 log = logging.getLogger(__name__)
 
@@ -175,10 +175,9 @@ def _outcome(
 ) -> Outcome:
     run, made = answering.run, answering.generation.made
     stopped = answering.making.cancelled() and failure is None
+    status: MessageStatus = "stopped" if stopped else "complete"
     if failure is not None:
         status = "interrupted" if run.length else "failed"
-    else:
-        status = "stopped" if stopped else "complete"
     return Outcome(
         status=status,
         response=run.text,

@@ -10,7 +10,7 @@ The prompt is made once for an answer; the model may have to be asked again with
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -102,7 +102,7 @@ class Chain:
     def shrink(self) -> bool:
         return self._memory.shrink()
 
-    async def stream(self, prompt: PromptValue, request_id: str) -> AsyncIterator[AIMessageChunk]:
+    async def stream(self, prompt: PromptValue, request_id: str) -> AsyncGenerator[AIMessageChunk]:
         """The answer to `prompt`. Closing it cancels the model."""
         stop = list(self._settings.stop) or None
         async with aclosing(

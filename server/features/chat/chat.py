@@ -107,12 +107,17 @@ class Chat:
         )
         if not asked.is_new:
             return await self.find(owner, asked.message.id)
-        return await self._begin(owner, request, asked, model)
+        return self._begin(owner, request, asked, model)
 
-    async def _begin(self, owner: str, request: ChatRequest, asked: Asked, model: ChatModel) -> Run:
+    def _begin(self, owner: str, request: ChatRequest, asked: Asked, model: ChatModel) -> Run:
         run = Run(asked.message)
-        past = await self._past(owner, asked.message, request.history)
-        generation = Generation(run, model, self._gateway, past, self._settings.recover_s)
+        generation = Generation(
+            run,
+            model,
+            self._gateway,
+            past=lambda: self._past(owner, asked.message, request.history),
+            recover_s=self._settings.recover_s,
+        )
         self._answers.start(owner, run, generation, self._namer(owner, asked))
         return run
 
