@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,21 +35,45 @@ def secret_from(environ: Mapping[str, str], variable: str | None) -> SecretStr |
 
 
 def read_settings(
-    kind: type[Settings], file: Path, environ: Mapping[str, str] | None = None
+    kind: type[Settings], *files: Path, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """`kind` filled from `file` (absent: defaults), overridden by `SHORTLINE_…` in `environ`.
+    """`kind` filled from `files` (absent: defaults), overridden by `SHORTLINE_…` in `environ`.
 
-    Raises `ConfigError`.
+    Each section stands in one of the files only. Raises `ConfigError`.
     """
-    values, lines = read_yaml(file) if file.exists() else ({}, {})
+    values, places = _read_all(files)
     overrides = _overrides(environ or {})
     if misplaced := list(_misplaced(values, overrides)):
         raise ConfigError([_no_entry(at, count, environ or {}) for at, count in misplaced])
     try:
         return kind.model_validate(_merge(values, overrides))
     except ValidationError as error:
-        problems = [_explain(detail, file, lines, overrides) for detail in error.errors()]
+        problems = [_explain(detail, files[0], places, overrides) for detail in error.errors()]
         raise ConfigError(problems) from None
+
+
+def _read_all(files: Sequence[Path]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """What stands in `files` together, and the place of each key: `FILE, line N`."""
+    values: dict[str, Any] = {}
+    places: dict[KeyPath, str] = {}
+    problems = []
+    for file in filter(Path.exists, files):
+        try:
+            found, lines = read_yaml(file)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        here = {at: f"{file}, line {line}" for at, line in lines.items()}
+        problems += [
+            f"{here[key,]}: {key!r} stands in {places[key,]} as well"
+            for key in found
+            if key in values
+        ]
+        values |= found
+        places |= here
+    if problems:
+        raise ConfigError(problems)
+    return values, places
 
 
 def read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
@@ -158,7 +182,8 @@ def _merge(base: Any, over: Any) -> Any:
     return over
 
 
-def _explain(detail: Any, file: Path, lines: dict[KeyPath, int], overrides: dict[str, Any]) -> str:
+def _explain(detail: Any, file: Path, places: dict[KeyPath, str], overrides: dict[str, Any]) -> str:
+    """`file`: where a setting belongs that stands nowhere."""
     at: KeyPath = detail["loc"]
     key = ".".join(str(part) for part in at) or "the file"
     wrong = detail["msg"].removeprefix("Value error, ")
@@ -169,8 +194,8 @@ def _explain(detail: Any, file: Path, lines: dict[KeyPath, int], overrides: dict
     if _is_in(overrides, at):
         variable = ENV_PREFIX + NESTED.join(str(part) for part in at).upper()
         return f"environment variable {variable}: {wrong}"
-    line = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
-    where = f"{file}, line {line}" if line else str(file)
+    holders = (at[:n] for n in range(len(at), 0, -1))
+    where = next((places[holder] for holder in holders if holder in places), str(file))
     return f"{where}: {key}: {wrong}"
 
 

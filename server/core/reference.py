@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from server.core.settings import (
+    AppSettings,
+    ChatSettings,
     ControllerSettings,
     GatewaySettings,
     LauncherSettings,
@@ -26,6 +28,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("openai_api", GatewaySettings),
     ("launcher", LauncherSettings),
     ("models (a list)", ModelSettings),
+    ("api", AppSettings),
+    ("chat", ChatSettings),
     ("configs/providers/NAME.yaml", ProviderSettings),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 
@@ -13,6 +14,8 @@ from server.clients.http import HTTPClient
 from server.core.clock import Clock, SystemClock
 from server.core.errors import MethodNotAllowed, NotFound
 from server.core.ids import new_id
+from server.gateway.admission import OURS, key_or_secret
+from server.gateway.asked import TOKENIZE
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.models import list_models, show_model
@@ -20,7 +23,7 @@ from server.gateway.relay import Relay
 from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
 from server.web.background import kept_running
 from server.web.drain import Drain
-from server.web.edge import Edge, bearer_key, known_host
+from server.web.edge import Edge, known_host
 from server.web.lifespan import with_lifespan
 from server.web.origins import Origins
 from server.wire.fleet import Ability
@@ -30,8 +33,11 @@ RELAYED: dict[str, Ability] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
+    TOKENIZE: "chat",
 }
 MODELS = "/v1/models"
+QUEUE = f"{OURS}queue/"
+STATS = f"{OURS}stats"
 FIRST_VIEW_S = 3.0
 """Without a word from the controller for so long, it starts without one."""
 
@@ -70,7 +76,7 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
     origins = Origins(settings.gateway.allowed_origins)
     checks = (
         known_host(settings.gateway),
-        bearer_key(settings.gateway.api_keys),
+        key_or_secret(settings.gateway.api_keys, settings.secret),
     )
     return with_lifespan(
         Edge(gateway, drain, checks, origins=origins, ready=fleet.missing), lifespan
@@ -91,15 +97,21 @@ class Gateway:
         if ability is not None:
             _only(scope, "POST")
             await self._relay.serve(ability, scope, receive, send)
-        elif path == MODELS:
-            _only(scope, "GET")
-            await send_json(send, list_models(self._fleet, self._created))
-        elif path.startswith(MODELS + "/"):
-            _only(scope, "GET")
-            name = path.removeprefix(MODELS + "/")
-            await send_json(send, show_model(self._fleet, name, self._created))
         else:
+            await send_json(send, self._tell(scope, path))
+
+    def _tell(self, scope: Scope, path: str) -> Any:
+        """What can be read. Raises `NotFound`."""
+        if path != MODELS and not path.startswith((f"{MODELS}/", QUEUE)) and path != STATS:
             raise NotFound("There is nothing at this path; the API is at /v1.")
+        _only(scope, "GET")
+        if path == MODELS:
+            return list_models(self._fleet, self._created)
+        if path == STATS:
+            return self._fleet.stats()
+        if path.startswith(QUEUE):
+            return {"position": self._fleet.position(path.removeprefix(QUEUE))}
+        return show_model(self._fleet, path.removeprefix(f"{MODELS}/"), self._created)
 
 
 def _only(scope: Scope, method: str) -> None:

@@ -10,6 +10,8 @@ from server.core.strict_json import parse_object
 from server.wire.fleet import Ability
 
 MAX_MODEL_CHARS = 200
+TOKENIZE = "/tokenize"
+"""Not OpenAI's but vLLM's: how many tokens a chat or a prompt has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,11 @@ class Asked:
     stream: bool
     body: bytes
     fields: dict[str, Any]
+
+    @property
+    def generates(self) -> bool:
+        """Whether a slot of the worker is needed."""
+        return self.path != TOKENIZE.encode()
 
 
 def parse_asked(path: bytes, ability: Ability, body: bytes) -> Asked:
@@ -33,4 +40,6 @@ def parse_asked(path: bytes, ability: Ability, body: bytes) -> Asked:
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise BadRequest("stream must be true or false.", param="stream")
+    if path == TOKENIZE.encode() and "messages" not in fields:
+        ability = "completions"
     return Asked(path, ability, model, bool(stream), body, fields)

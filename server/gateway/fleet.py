@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from server.clients.origin import Origin
 from server.core.dispatch import Candidate, Method, choose
-from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
+from server.core.errors import (
+    BadRequest,
+    ModelNotFound,
+    NotFound,
+    Overloaded,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from server.core.limits import RETRY_AFTER_S
 from server.gateway.movable import Movable
+from server.gateway.tally import Tally
 from server.wire.fleet import Ability, FleetView, WorkerView
 
 NOTHING: frozenset[str] = frozenset()
 
 
 class Lease:
-    """One request counted in flight at one worker, from its making to the end of its block."""
+    """One request counted in flight at one worker, from its making to the end of its block.
 
-    __slots__ = ("ability", "model", "movable", "tried", "worker")
+    What came of it is counted at the end: served when `answered` was called and nothing went
+    wrong, failed when the worker did. A client that leaves is neither.
+    """
+
+    __slots__ = (
+        "_first_byte_s",
+        "_now",
+        "_since",
+        "ability",
+        "model",
+        "movable",
+        "tried",
+        "worker",
+    )
 
     def __init__(self, worker: Worker, model: str, ability: Ability, tried: frozenset[str]) -> None:
         self.worker = worker
@@ -30,33 +53,63 @@ class Lease:
         """Where the request has been, this worker included."""
         self.movable: Movable | None = None
         """Set while the request waits for its first byte and may still go elsewhere."""
-        worker.leases.add(self)
+        self._now = asyncio.get_running_loop().time
+        self._since = self._now()
+        self._first_byte_s: float | None = None
+        worker.leases[self] = None
+
+    def answered(self) -> None:
+        """Its first byte is here."""
+        self._first_byte_s = self._now() - self._since
+
+    def fail(self) -> None:
+        """The worker did not serve it."""
+        self._first_byte_s = None
+        self.worker.tally.failed += 1
+
+    def release(self) -> None:
+        """It keeps no slot from others, so it is counted no more."""
+        self.worker.leases.pop(self, None)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.worker.leases.discard(self)
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.release()
+        if isinstance(error, UpstreamFailed | UpstreamTimeout):
+            self.fail()
+        elif error is None and self._first_byte_s is not None:
+            self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
 
 
 @dataclass(slots=True, eq=False)
 class Worker:
     view: WorkerView
     origin: Origin
-    leases: set[Lease] = field(default_factory=set)
+    leases: dict[Lease, None] = field(default_factory=dict)
+    """In the order in which they were sent."""
+    tally: Tally = field(default_factory=Tally)
     rests_until: float = 0.0
     """After a refused connection: asked again only when nobody else can serve."""
 
     def as_candidate(self, gateway_id: str) -> Candidate:
         view = self.view
-        reported = view.load.running + view.load.waiting
         return Candidate(
             view.address,
             mine=len(self.leases),
-            others=max(0, reported - view.load.by_gateway.get(gateway_id, 0)),
+            others=self.others(gateway_id),
             speed=view.speed,
             slots=view.slots,
         )
+
+    def others(self, gateway_id: str) -> int:
+        """Requests there that are not of this gateway, as last reported."""
+        load = self.view.load
+        return max(0, load.running + load.waiting - load.by_gateway.get(gateway_id, 0))
+
+    def ahead_of(self, lease: Lease) -> int:
+        """How many of this gateway's requests were sent there before `lease`."""
+        return next((at for at, other in enumerate(self.leases) if other is lease), 0)
 
     @property
     def capacity(self) -> int:
@@ -78,6 +131,8 @@ class Fleet:
         self._controller = ""
         self._named: set[str] = set()
         """Addresses that the controller of now has named; one it names no more is gone."""
+        self._waiting: dict[str, Lease] = {}
+        """Of requests that have an id."""
         self.heard = False
         """Whether a controller has spoken yet."""
 
@@ -193,6 +248,36 @@ class Fleet:
         return {
             model: [worker.view for worker in workers]
             for model, workers in sorted(self._by_model.items())
+        }
+
+    @contextmanager
+    def named(self, request_id: str, lease: Lease) -> Iterator[None]:
+        """`position` finds the request in the block."""
+        self._waiting[request_id] = lease
+        try:
+            yield
+        finally:
+            if self._waiting.get(request_id) is lease:
+                del self._waiting[request_id]
+
+    def position(self, request_id: str) -> int:
+        """How many must end before a slot is free for it; 0: a worker is on it.
+
+        Exact as far as this gateway's own requests go; those of others are taken to be older.
+        Raises `NotFound` for a request that is at no worker.
+        """
+        lease = self._waiting.get(request_id)
+        if lease is None:
+            raise NotFound("No request with this id is in flight here.")
+        worker = lease.worker
+        ahead = worker.ahead_of(lease) + worker.others(self._id)
+        return max(0, ahead + 1 - worker.view.slots)
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """By address: requests in flight, served and failed, and how long the last ones took."""
+        return {
+            address: {"in_flight": len(worker.leases), **worker.tally.report()}
+            for address, worker in self._workers.items()
         }
 
     def in_flight(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ from server.clients.http import HTTPClient
 from server.core.errors import (
     ConnectFailed,
     CutOff,
+    NotFound,
     RequestError,
     TransportError,
     Unavailable,
@@ -88,8 +89,14 @@ class Relay:
         """Ask one worker after another until one has begun to answer."""
         asked = delivery.asked
         while True:
-            with self._fleet.take(asked.model, asked.ability, but=delivery.tried) as lease:
+            with (
+                self._fleet.take(asked.model, asked.ability, but=delivery.tried) as lease,
+                self._fleet.named(delivery.request_id, lease),
+            ):
+                delivery.lease = lease
                 delivery.tried = lease.tried
+                if not asked.generates:
+                    lease.release()
                 delivery.tries += 1
                 try:
                     await self._attempt(delivery, lease, limit)
@@ -100,6 +107,7 @@ class Relay:
                     cause: TransportError = error
                 except TransportError as error:
                     cause = error
+                lease.fail()
             _note_failure(delivery, lease, cause)
             if not self._may_move(delivery):
                 raise Unavailable(
@@ -139,6 +147,8 @@ class Relay:
 
     async def _ask_fastchat(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         asked = delivery.asked
+        if not asked.generates:
+            raise NotFound("A FastChat worker counts no tokens for this path.", param="model")
         try:
             async with self._fastchat.answer(
                 lease.worker.view.address, asked.ability, asked.fields
@@ -155,13 +165,14 @@ class Relay:
 class Delivery:
     """One request on its way to its client."""
 
-    __slots__ = ("asked", "movable", "request_id", "send", "started", "tried", "tries")
+    __slots__ = ("asked", "lease", "movable", "request_id", "send", "started", "tried", "tries")
 
     def __init__(self, asked: Asked, send: Send, request_id: str) -> None:
         self.asked = asked
         self.send = send
         self.request_id = request_id
         self.started = False
+        self.lease: Lease | None = None
         self.movable: Movable | None = None
         self.tried = NOTHING
         self.tries = 0
@@ -171,15 +182,20 @@ class Delivery:
         if is_stream(upstream):
             stream = Stream(upstream, limit, one_choice=self.asked.fields.get("n") in (None, 1))
             await stream.open()
-            self._settle()
+            self._settle(upstream.status)
             await stream.pass_on(self.send)
         else:
             body = await read_whole(upstream, limit)
-            self._settle()
+            self._settle(upstream.status)
             await send_answer(self.send, upstream, body, limit)
 
-    def _settle(self) -> None:
+    def _settle(self, status: int) -> None:
         self.started = True
+        if self.lease is not None and self.asked.generates:
+            if status < 500:
+                self.lease.answered()
+            else:
+                self.lease.fail()
         if self.movable is not None:
             self.movable.settle()
 

@@ -13,7 +13,6 @@ from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.wanted import Wanted, wanted
 
-NO_APP_YET = "The app server and the web UI (--api, --webui) are not part of this version yet."
 INTERRUPTED = 130
 BAD_USAGE = 2
 
@@ -56,11 +55,8 @@ def run(argv: list[str]) -> int:
     if flags.command:
         return _command(flags, home, installation)
     wish = wanted(flags)
-    if wish.app:
-        sys.stderr.write(NO_APP_YET + "\n")
     if not wish.anything:
-        if not wish.app:
-            parser.print_help(sys.stderr)
+        parser.print_help(sys.stderr)
         return BAD_USAGE
     return _start(home, wish, flags.quiet, installation)
 
@@ -126,15 +122,15 @@ def _add_home(to: argparse._ActionsContainer) -> None:
 
 def _add_parts(group: argparse._ArgumentGroup) -> None:
     parts = {
-        ("-a", "--all-webui"): "everything: controller, OpenAI API, local models, online providers",
+        ("-a", "--all-webui"): "everything: web UI, app server, OpenAI API, controller, all models",
         ("--all-api",): "everything but the web UI",
         ("--llm-api",): "controller, OpenAI API, local models and online providers",
         ("-o", "--openai-api"): "controller and OpenAI API",
         ("-m", "--model-worker"): "local models; without -o they join a controller that runs",
         ("-p", "--api-worker"): "online providers whose keys are in the environment",
         ("-i", "--lite"): "no local models: controller, OpenAI API and online providers",
-        ("--api",): "the app server (not part of this version yet)",
-        ("-w", "--webui"): "the web UI (not part of this version yet)",
+        ("--api",): "the app server; without -o it asks an OpenAI API that runs",
+        ("-w", "--webui"): "the app server with the web UI",
     }
     for names, help_text in parts.items():
         group.add_argument(*names, action="store_true", help=help_text)

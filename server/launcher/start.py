@@ -15,13 +15,7 @@ from server.core.clock import Clock, SystemClock
 from server.core.errors import ConfigError, StartError
 from server.launcher.running.leftovers import clear_leftovers
 from server.launcher.running.logs import log_to, rotate
-from server.launcher.running.state import (
-    ChildState,
-    LauncherState,
-    read_state,
-    start_of,
-    write_state,
-)
+from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.running.supervisor import Supervisor
 from server.launcher.screen.banner import ready_block
 from server.launcher.screen.view import View, open_view
@@ -31,6 +25,7 @@ from server.launcher.setup.lock import locked
 from server.launcher.setup.plan import MODULES, Role
 from server.launcher.setup.prepare import Prepared, prepare
 from server.launcher.wanted import Wanted
+from server.wire.launcher import ChildState, LauncherState
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,8 @@ class Wanted:
     local: bool = False
     online: bool = False
     app: bool = False
+    webui: bool = False
+    """The app server has pages too."""
     names: tuple[str, ...] = ()
     """Only these models and providers; empty: all that are configured."""
     join: str | None = None
@@ -28,7 +30,7 @@ class Wanted:
 
     @property
     def anything(self) -> bool:
-        return self.gateway or self.workers
+        return self.gateway or self.workers or self.app
 
 
 def wanted(flags: Namespace) -> Wanted:
@@ -39,6 +41,7 @@ def wanted(flags: Namespace) -> Wanted:
         local=(fleet or flags.model_worker) and not flags.lite,
         online=fleet or flags.api_worker or flags.lite,
         app=everything or flags.api or flags.webui,
+        webui=flags.all_webui or flags.webui,
         names=tuple(flags.model_name),
         join=flags.controller,
     )

@@ -13,7 +13,7 @@ from server.core.settings import is_loopback
 from server.web.asgi import Header, Scope, Send, header
 
 PREFLIGHT_AGE_S = 600
-_EXPOSED = b"x-request-id, retry-after"
+_EXPOSED = b"x-request-id, retry-after, x-conversation-id, x-message-id"
 
 
 class Origins:
@@ -60,7 +60,7 @@ async def send_permission(scope: Scope, send: Send) -> None:
     """The answer to a preflight; the check of the origin comes before it, any key after it."""
     wanted = header(scope, b"access-control-request-headers") or b""
     headers = [
-        (b"access-control-allow-methods", b"GET, POST, DELETE"),
+        (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
         (b"access-control-allow-headers", wanted),
         (b"access-control-max-age", str(PREFLIGHT_AGE_S).encode()),
     ]

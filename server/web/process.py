@@ -29,12 +29,12 @@ from server.core.log import configure_logging
 from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.drain import Drain
 from server.web.guard import GuardedProtocol
-from server.wire.process import Report, RoleSettings
+from server.wire.process import Report, RoleSettings, Told
 
 log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=RoleSettings)
-Say = Callable[[Report], None]
+Say = Callable[[Told], None]
 Build = Callable[[S, Drain, Say, str], ASGIApp]
 """From settings, drain, the way to report progress, and the address others will reach it by."""
 
@@ -48,8 +48,8 @@ def run(kind: type[S], build: Build[S]) -> NoReturn:
     """Be one child of the launcher until told to stop. Never returns."""
     reports = _claim_stdout()
 
-    def say(report: Report) -> None:
-        reports.write(report.model_dump_json() + "\n")
+    def say(told: Told) -> None:
+        reports.write(told.model_dump_json() + "\n")
         reports.flush()
 
     try:
@@ -164,7 +164,8 @@ def _calm_collector() -> None:
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen yet. Raises `StartError` for a port in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's delay off only for sockets that say that they are TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -1,19 +1,22 @@
 """What the launcher and its children say to each other.
 
 Down a child's standard input: its settings, one line of JSON; then nothing, but the pipe stays
-open, and its end means that the launcher is gone. Up its standard output: one `Report` a line.
+open, and its end means that the launcher is gone. Up its standard output: one `Report` a line, and
+from the app server also `Request`s.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.core.dispatch import Method
 from server.core.limits import DRAIN_S
 from server.core.secrets import Secret
 from server.core.settings import (
+    AppSettings,
+    ChatSettings,
     ControllerSettings,
     GatewaySettings,
     ModelSettings,
@@ -34,6 +37,19 @@ class Report(Frozen):
     more)."""
     address: str = ""
     """`http://host:port`, once ready."""
+
+
+class Request(Frozen):
+    """Wishes of an operator. Heard from the app server only; there is no answer but what the
+    launcher's state says next."""
+
+    ask: Literal["start", "stop", "restart"]
+    """`stop` lets running requests end; `start` works also on what has been given up."""
+    child: str
+    """Name of a worker, as in `RoleSettings.name`."""
+
+
+Told = Report | Request
 
 
 class RoleSettings(Frozen):
@@ -76,3 +92,21 @@ class ModelWorkerProcess(WorkerProcess):
 class OnlineWorkerProcess(WorkerProcess):
     provider: ProviderSettings
     api_key: Secret | None = None
+
+
+class AppProcess(RoleSettings):
+    gateway_url: str
+    """The OpenAI API that the chat asks: `http://host:port`, without `/v1`."""
+    gateway_key: Secret | None = None
+    controller_url: str = ""
+    """Empty: none that would answer us."""
+    state_file: str = ""
+    """Where the launcher writes its `LauncherState`; empty: nowhere."""
+    database: str = Field(repr=False)
+    """SQLAlchemy's address of it."""
+    webui: bool = True
+    """False: only the API, no pages."""
+    api: AppSettings = AppSettings()
+    chat: ChatSettings = ChatSettings()
+    expected_models: tuple[str, ...] = ()
+    """Configured here, whether they are up or not."""

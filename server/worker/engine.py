@@ -140,6 +140,10 @@ class Engine:
         """
         raise BadRequest("This model does not generate text.", param="model")
 
+    def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
+        """The prompt as the model reads it: `prepared.tokens` numbers of its own vocabulary."""
+        raise BadRequest("This model does not generate text.", param="model")
+
     def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         """The answer, piece by piece. To leave the generator is to cancel, within one step.
 

@@ -14,7 +14,7 @@ import pytest
 
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Text, Tokens, Turn
+from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt, Text, Tokens, Turn
 from server.worker.engines import kinds, load_engine, loader
 from tests.fakes.engines import Said, kinds_that, settings_for
 
@@ -96,6 +96,16 @@ async def test_what_it_cannot_do_is_refused(engine: Engine) -> None:
 async def test_a_longer_prompt_has_more_tokens(writer: Engine) -> None:
     short, long = await writer.prepare(Text("one")), await writer.prepare(Text("one two three"))
     assert 0 < short.tokens < long.tokens
+
+
+@pytest.mark.parametrize("prompt", [TALK, Text(WORDS), Tokens((5, 6, 7))])
+async def test_the_tokens_of_a_prompt_can_be_told(writer: Engine, prompt: Prompt) -> None:
+    prepared = await writer.prepare(prompt)
+    ids = writer.token_ids(prepared)
+    assert len(ids) == prepared.tokens
+    assert ids == writer.token_ids(await writer.prepare(prompt))
+    if isinstance(prompt, Tokens):
+        assert ids == prompt.ids
 
 
 async def test_the_text_of_a_prompt_is_kept(writer: Engine) -> None:

@@ -13,7 +13,7 @@ def problems(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -
     file = tmp_path / "fleet.yaml"
     file.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_settings(FleetSettings, file, environ)
+        read_settings(FleetSettings, file, environ=environ)
     return [problem.replace(str(file), "fleet.yaml") for problem in caught.value.problems]
 
 
@@ -23,7 +23,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_is_valid_and_says_the_defaults() -> None:
-    shipped = read_settings(FleetSettings, Path("configs/fleet.yaml"))
+    shipped = read_settings(FleetSettings, Path("configs/fleet.yaml"), Path("configs/app.yaml"))
     assert shipped.model_copy(update={"models": ()}) == FleetSettings()
     assert {model.name for model in shipped.models} >= {"shortline-mini", "all-MiniLM-L6-v2"}
 
@@ -67,6 +67,10 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("launcher: {start_deadline_s: -1}", "greater than 0"),
         ("launcher: {log_level: loud}", "'debug', 'info'"),
         ("controller: {dispatch: random}", "'shortest_queue' or 'lottery'"),
+        ("api: {host: 0.0.0.0}", "no accounts"),
+        ("api: {database: /x.db}", "a database starts with"),
+        ("api: {gateway_url: h:1}", "an address starts with"),
+        ("chat: {window_turns: 0}", "greater than or equal to 1"),
         ("models: [{name: a, path: b, device: gpu0}]", "'auto', 'cpu', 'cuda' or 'mps'"),
     ],
 )
@@ -87,7 +91,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     settings = read_settings(
         FleetSettings,
         file,
-        {
+        environ={
             "SHORTLINE_OPENAI_API__PORT": "0",
             "SHORTLINE_OPENAI_API__API_KEYS": '["sk-mine-1"]',
             "SHORTLINE_MODELS__0__SLOTS": "9",
@@ -132,12 +136,61 @@ def test_an_entry_that_stands_in_json_is_told_by_its_variable(tmp_path: Path) ->
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     environ = {"SHORTLINE_CONTROLLER__SECRET": "canary" * 8}
-    settings = read_settings(FleetSettings, tmp_path / "none", environ)
+    settings = read_settings(FleetSettings, tmp_path / "none", environ=environ)
     assert "canary" not in repr(settings)
     assert "canary" not in str(settings.model_dump())
     assert (
         problems("", tmp_path, {"SHORTLINE_CONTROLLER__SECRET": "canary"})[0].count("canary") == 0
     )
+
+
+def two_files(tmp_path: Path, fleet: str, app: str) -> tuple[Path, Path]:
+    files = tmp_path / "fleet.yaml", tmp_path / "app.yaml"
+    for file, text in zip(files, (fleet, app), strict=True):
+        file.write_text(text, "utf-8")
+    return files
+
+
+def test_two_files_and_one_environment_are_one_set_of_settings(tmp_path: Path) -> None:
+    files = two_files(tmp_path, "openai_api: {port: 1}\n", "api: {port: 2}\nchat: {system: x}\n")
+    environ = {"SHORTLINE_API__PORT": "0", "SHORTLINE_CHAT__GRACE_S": "5"}
+    settings = read_settings(FleetSettings, *files, environ=environ)
+    assert (settings.openai_api.port, settings.api.port) == (1, 0)
+    assert (settings.chat.system, settings.chat.grace_s) == ("x", 5)
+
+
+def test_mistakes_in_two_files_and_the_environment_are_told_once_each(tmp_path: Path) -> None:
+    files = two_files(tmp_path, "openai_ap: {}\n", "\napi: {prot: 2}\n")
+    environ = {"SHORTLINE_NOPE__X": "1", "SHORTLINE_CHAT__NOPE": "1"}
+    with pytest.raises(ConfigError) as caught:
+        read_settings(FleetSettings, *files, environ=environ)
+    assert sorted(caught.value.problems) == [
+        f"{files[1]}, line 2: api.prot: there is no such setting",
+        f"{files[0]}, line 1: openai_ap: there is no such setting",
+        "environment variable SHORTLINE_CHAT__NOPE: there is no such setting",
+        "environment variable SHORTLINE_NOPE: there is no such setting",
+    ]
+
+
+def test_a_section_stands_in_one_file_only(tmp_path: Path) -> None:
+    files = two_files(tmp_path, "api: {port: 1}\n", "\napi: {port: 2}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(FleetSettings, *files)
+    assert caught.value.problems == [
+        f"{files[1]}, line 2: 'api' stands in {files[0]}, line 1 as well"
+    ]
+
+
+def test_two_files_that_are_not_yaml_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(FleetSettings, *two_files(tmp_path, "a: [", "b: ["))
+    assert len(caught.value.problems) == 2
+
+
+def test_the_gateways_address_is_kept_without_its_path(tmp_path: Path) -> None:
+    environ = {"SHORTLINE_API__GATEWAY_URL": "http://h:1/v1/"}
+    settings = read_settings(FleetSettings, tmp_path / "none", environ=environ)
+    assert settings.api.gateway_url == "http://h:1"
 
 
 def test_a_list_of_models_that_is_all_comments_is_empty(tmp_path: Path) -> None:

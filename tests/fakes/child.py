@@ -19,10 +19,16 @@ from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every POST as a controller would, and tells it to the story."""
+    """Answers every POST as a controller would, and tells it to the story.
+
+    What is sent to /wish goes on to the launcher, as the app server passes on what people want.
+    """
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/wish":
+            sys.stdout.write(body.decode() + "\n")
+            sys.stdout.flush()
         tell(self.path, json.loads(body), secret=self.headers.get("x-shortline-secret"))
         answer = b'{"known": true, "beat_s": 2}'
         self.send_response(200)

@@ -12,12 +12,13 @@ from pydantic import SecretStr
 
 from server.clients.http import HTTPClient
 from server.core.settings import GatewaySettings
+from server.gateway.admission import key_or_secret
 from server.gateway.app import Gateway
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.relay import Relay
 from server.web.drain import Drain
-from server.web.edge import Edge, bearer_key, known_host
+from server.web.edge import Edge, known_host
 from server.wire.fleet import FleetView, WorkerView
 from tests.fakes.live_server import live_server
 
@@ -52,7 +53,7 @@ async def gateway(
     fleet, drain, http = Fleet("gw", expected=expected), Drain(), HTTPClient(connect_s=1)
     fleet.apply(FleetView(workers=workers))
     relay = Relay(fleet, http, FastChatUpstream(httpx.AsyncClient()), drain, SECRET, "gw")
-    checks = (known_host(settings), bearer_key(settings.api_keys))
+    checks = (known_host(settings), key_or_secret(settings.api_keys, SECRET))
     edge = Edge(Gateway(relay, fleet, created=1), drain, checks, ready=fleet.missing)
     async with (
         live_server(edge) as url,

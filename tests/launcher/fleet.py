@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 
 from server.core.clock import SystemClock
 from server.core.settings import (
+    AppSettings,
     ControllerSettings,
     FleetSettings,
     GatewaySettings,
@@ -22,7 +24,6 @@ from server.core.settings import (
     ProviderSettings,
 )
 from server.launcher.running.keeper import Keeper
-from server.launcher.running.state import ChildState
 from server.launcher.running.supervisor import Supervisor
 from server.launcher.setup.choice import Choice
 from server.launcher.setup.home import Home
@@ -30,6 +31,7 @@ from server.launcher.setup.plan import MODULES, Maker
 from server.launcher.setup.prepare import Prepared
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted
+from server.wire.launcher import ChildState
 
 CODE = Path(__file__).parents[2]
 FAKES = dict.fromkeys(MODULES, "tests.fakes.child")
@@ -59,7 +61,10 @@ class Heard:
 
 
 class Fleet:
-    """With a controller, a gateway and `models`; `behaviour` as in `tests.fakes.child`."""
+    """With a controller, a gateway, `models`, and perhaps an app server.
+
+    `behaviour` as in `tests.fakes.child`.
+    """
 
     def __init__(
         self,
@@ -70,14 +75,16 @@ class Fleet:
         behaviour: dict[str, str] | None = None,
         deadline_s: float = 20.0,
         drain_s: float = 20.0,
+        app: bool = False,
         changed: Callable[[Sequence[ChildState]], None] = lambda children: None,
     ) -> None:
         settings = FleetSettings(
             launcher=LauncherSettings(start_deadline_s=deadline_s, drain_s=drain_s),
             controller=ControllerSettings(port=0),
             openai_api=GatewaySettings(port=0),
+            api=AppSettings(port=0),
         )
-        wanted = Wanted(gateway=True, local=True, online=True)
+        wanted = Wanted(gateway=True, local=True, online=True, app=app, webui=app)
         choice = Choice(tuple(ModelSettings(name=m, path="x") for m in models), tuple(providers))
         children = Maker(settings, SecretStr(SECRET), modules=FAKES).children(wanted, choice)
         self._story = home.root / "story"
@@ -106,6 +113,11 @@ class Fleet:
         pid = self.state(name).pid
         assert pid is not None
         return pid
+
+    async def wish(self, ask: str, child: str, *, by: str = "api") -> None:
+        """What an operator wants, by way of a child."""
+        async with httpx.AsyncClient(base_url=self.state(by).address or "") as http:
+            await http.post("/wish", json={"ask": ask, "child": child})
 
     def story(self, what: str) -> list[dict[str, Any]]:
         """What the children have told, of one kind."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.launcher.cli import NO_APP_YET, run
+from server.launcher.cli import run
 from server.launcher.setup.home import Home
 
 CODE = Path(__file__).parents[2]
@@ -16,14 +16,6 @@ CODE = Path(__file__).parents[2]
 def test_no_flag_at_all_prints_the_help_and_is_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     assert "--llm-api" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("argv", [["--api"], ["-w"], ["--webui", "-q"]])
-def test_the_app_alone_is_two_and_says_why(
-    argv: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(argv) == 2
-    assert capsys.readouterr().err.strip() == NO_APP_YET
 
 
 def test_the_version_is_the_one_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from server.launcher.running.state import LauncherState, read_state, write_state
+from server.launcher.running.state import read_state, write_state
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.setup.lock import locked
 from server.launcher.start import start
 from server.launcher.wanted import Wanted
+from server.wire.launcher import LauncherState
 
 LLM = Wanted(gateway=True, local=True)
 

@@ -10,9 +10,11 @@ def wish(*argv: str) -> Wanted:
     return wanted(build_parser().parse_args(argv))
 
 
-@pytest.mark.parametrize("flag", ["-a", "--all-webui", "--all-api"])
-def test_everything_is_the_whole_fleet_and_the_app(flag: str) -> None:
-    assert wish(flag) == Wanted(gateway=True, local=True, online=True, app=True)
+@pytest.mark.parametrize(
+    ("flag", "webui"), [("-a", True), ("--all-webui", True), ("--all-api", False)]
+)
+def test_everything_is_the_whole_fleet_and_the_app(flag: str, webui: bool) -> None:
+    assert wish(flag) == Wanted(gateway=True, local=True, online=True, app=True, webui=webui)
 
 
 def test_llm_api_is_everything_but_the_app() -> None:
@@ -32,7 +34,7 @@ def test_model_workers_alone_join_a_controller() -> None:
 
 
 def test_lite_drops_the_local_models_of_any_other_flag() -> None:
-    assert wish("-a", "-i") == Wanted(gateway=True, online=True, app=True)
+    assert wish("-a", "-i") == Wanted(gateway=True, online=True, app=True, webui=True)
     assert wish("--lite") == Wanted(gateway=True, online=True)
 
 
@@ -46,10 +48,10 @@ def test_flags_add_up() -> None:
     assert wish("-o", "-p", "-n", "a", "b") == Wanted(gateway=True, online=True, names=("a", "b"))
 
 
-@pytest.mark.parametrize("argv", [["--api"], ["-w"]])
-def test_the_app_alone_is_nothing_to_start_yet(argv: list[str]) -> None:
-    assert wish(*argv).app
-    assert not wish(*argv).anything
+def test_the_app_server_starts_alone_with_pages_or_without() -> None:
+    assert wish("--api") == Wanted(app=True)
+    assert wish("-w") == wish("--api", "-w") == Wanted(app=True, webui=True)
+    assert wish("--api").anything
 
 
 def test_names_alone_ask_for_nothing() -> None:

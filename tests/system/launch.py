@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 import yaml
 
-from server.launcher.running.state import ChildState, read_state
+from server.launcher.running.state import read_state
 from server.launcher.setup.home import Home
+from server.wire.launcher import ChildState
 
 CODE = Path(__file__).parents[2]
 ECHO = """\
@@ -26,7 +27,11 @@ models:
     path: echo
     engine: echo
 """
-FREE_PORTS = {"SHORTLINE_CONTROLLER__PORT": "0", "SHORTLINE_OPENAI_API__PORT": "0"}
+FREE_PORTS = {
+    "SHORTLINE_CONTROLLER__PORT": "0",
+    "SHORTLINE_OPENAI_API__PORT": "0",
+    "SHORTLINE_API__PORT": "0",
+}
 READY_S = 120.0
 
 

@@ -27,6 +27,8 @@ class Conversations:
     """Normalised wordings that must never be said."""
     singles: float = 0.8
     """The share of conversations of one turn; those teach the most in the least time."""
+    turn_counts: tuple[int, ...] = LONG_TURN_COUNTS
+    """How long the others are, each as likely."""
     weights: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +40,7 @@ class Conversations:
         messages = [Message("system", self._system())] if random.random() < 0.25 else []
         last: tuple[Intent, Language] | None = None
         single = random.random() < self.singles
-        for _ in range(1 if single else random.choice(LONG_TURN_COUNTS)):
+        for _ in range(1 if single else random.choice(self.turn_counts)):
             if last and random.random() < 0.3:
                 said, last = self._follow_up(*last)
             elif not last and random.random() < 0.015:

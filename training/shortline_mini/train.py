@@ -13,7 +13,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.shortline_mini.batches import Batches
-from training.shortline_mini.conversations import Conversations
+from training.shortline_mini.conversations import LONG_TURN_COUNTS, Conversations
 from training.shortline_mini.evaluate import BUNDLED, wrong_answers
 from training.shortline_mini.grammar import normalised
 from training.shortline_mini.held_out import Question, found_in_training, load_held_out
@@ -30,16 +30,19 @@ MIN_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Stage:
+    name: str
     until: float
     """The share of all steps at which it ends."""
     shortened: float
     singles: float
+    turns: tuple[int, ...] = LONG_TURN_COUNTS
 
 
 STAGES = (
-    Stage(until=0.12, shortened=0.0, singles=0.8),  # what to say
-    Stage(until=0.75, shortened=0.96, singles=0.94),  # when to say it
-    Stage(until=1.0, shortened=0.7, singles=0.7),  # all together
+    Stage("what to say", until=0.12, shortened=0.0, singles=0.8),
+    Stage("when to say it", until=0.65, shortened=0.96, singles=0.94),
+    Stage("all together", until=0.85, shortened=0.7, singles=0.7),
+    Stage("long talks", until=1.0, shortened=0.6, singles=0.3, turns=(3, 5, 8, 12)),
 )
 
 
@@ -52,6 +55,8 @@ class Plan:
     learning_rate: float
     evaluate_every: int
     seed: int
+    talks_only: bool = False
+    """Only the last stage: for weights that know everything but long conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ def train(plan: Plan) -> None:
         stage = stage_at(step, plan)
         batches.shortened = stage.shortened
         school.conversations.singles = stage.singles
+        school.conversations.turn_counts = stage.turns
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * rate_share(step, plan.steps)
         loss = answer_loss(school.model, batch)
@@ -117,6 +123,8 @@ def train(plan: Plan) -> None:
 
 def stage_at(step: int, plan: Plan) -> Stage:
     """Who goes on from weights knows already what to say."""
+    if plan.talks_only:
+        return STAGES[-1]
     stages = STAGES[1:] if plan.resume else STAGES
     return next(stage for stage in stages if step <= stage.until * plan.steps)
 
@@ -143,6 +151,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--evaluate-every", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--talks-only", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     options = vars(parser.parse_args())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

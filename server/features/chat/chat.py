@@ -9,7 +9,7 @@ stop     end it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -176,7 +176,7 @@ class Chat:
         conversation = await self._conversations.get(owner, message.conversation_id)
         return _as_run(message, conversation.name)
 
-    def events(self, run: Run, after: int = 0) -> AsyncIterator[Event]:
+    def events(self, run: Run, after: int = 0) -> AsyncGenerator[Event]:
         """From character `after` of the answer on; ends after `done` or `error`."""
         return run.events(after)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 
 from server.core.errors import RequestError
@@ -80,7 +80,7 @@ class Run:
                 await self._news.wait()
             return self._end
 
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, after: int = 0) -> AsyncGenerator[Event]:
         """Everything from character `after` on, the end included; what piled up comes at once."""
         index = bisect_right(self._ends, after)
         sent = min(after, self.length)

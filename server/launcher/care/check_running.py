@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 
-from server.core.settings import FleetSettings
+from server.core.settings import FleetSettings, ServerSettings
 from server.launcher.care.finding import Finding, ok, warn, wrong
-from server.launcher.running.state import LauncherState, process_of, read_state
+from server.launcher.running.state import process_of, read_state
 from server.launcher.setup.home import Home
 from server.launcher.setup.ports import holder, why_unusable
 
@@ -18,7 +18,12 @@ ASK_S = 3.0
 def check_ports(settings: FleetSettings, home: Home) -> Iterator[Finding]:
     state = read_state(home.state_file)
     ours = {child.pid for child in state.children} if state else set()
-    for name, server in (("controller", settings.controller), ("openai_api", settings.openai_api)):
+    servers: dict[str, ServerSettings] = {
+        "controller": settings.controller,
+        "openai_api": settings.openai_api,
+        "api": settings.api,
+    }
+    for name, server in servers.items():
         about = f"{name}: port {server.port}"
         if server.port == 0:
             yield ok("ports", f"{name}: any free port")
@@ -41,13 +46,15 @@ def check_running(home: Home) -> Iterator[Finding]:
             log = home.log_of(child.name)
             text = f"{child.name} is {child.status}: {child.detail or 'not ready yet'}"
             yield warn("running", text, f"its log says more: {log}")
-    yield _gateway(state)
+    addresses = {child.role: child.address for child in state.children if child.address}
+    if "openai_api" not in addresses:
+        yield ok("running", "yes, without an OpenAI API of its own")
+    for role in ("openai_api", "api"):
+        if url := addresses.get(role):
+            yield _readiness(url)
 
 
-def _gateway(state: LauncherState) -> Finding:
-    url = next((c.address for c in state.children if c.role == "openai_api" and c.address), None)
-    if url is None:
-        return ok("running", "yes, without an OpenAI API of its own")
+def _readiness(url: str) -> Finding:
     try:
         answer = httpx.get(f"{url}/readyz", timeout=ASK_S, trust_env=False)
     except httpx.HTTPError as error:

@@ -24,7 +24,7 @@ def check_configs(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     try:
         with_env_file(environ, home.env_file)
-        read_settings(FleetSettings, home.fleet_file, environ)
+        read_settings(FleetSettings, *home.settings_files, environ=environ)
     except ConfigError as error:
         for problem in error.problems:
             yield wrong("configs", problem, "correct it; nothing starts before")

@@ -51,7 +51,7 @@ def examine(
         return
     try:
         environ = with_env_file(environ, home.env_file)
-        settings = read_settings(FleetSettings, home.fleet_file, environ)
+        settings = read_settings(FleetSettings, *home.settings_files, environ=environ)
     except ConfigError:  # `check_configs` has said it
         return
     yield from check_local_models(settings.models, home, installation)

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from server.core.clock import Clock
-from server.launcher.running.state import ChildState, LauncherState, process_of, read_state
+from server.launcher.running.state import process_of, read_state
 from server.launcher.setup.home import Home
+from server.wire.launcher import ChildState, LauncherState
 
 ALL_READY, SOMETHING_DOWN, NOT_RUNNING = 0, 1, 3
 
@@ -62,8 +63,9 @@ def observe(child: ChildState, now: float) -> Row:
 
 
 def _is_whole(state: LauncherState, rows: list[Row]) -> bool:
-    whole = all(row.status == "ready" and not row.missing for row in rows)
-    return state.phase == "running" and whole
+    """What an operator has stopped is as it should be."""
+    up = all(row.status in ("ready", "stopped") and not row.missing for row in rows)
+    return state.phase == "running" and up
 
 
 def _why_not(home: Home, state: LauncherState | None) -> str:

@@ -8,9 +8,10 @@ import time
 import psutil
 
 from server.launcher.running.leftovers import clear_leftovers
-from server.launcher.running.state import LauncherState, process_of, read_state
+from server.launcher.running.state import process_of, read_state
 from server.launcher.setup.home import Home
 from server.launcher.setup.lock import is_locked
+from server.wire.launcher import LauncherState
 
 STOPPED, STILL_RUNNING = 0, 1
 BEYOND_DRAIN_S = 10.0
@@ -27,7 +28,7 @@ def stop(home: Home, *, force: bool) -> int:
         return _force(launcher, state)
     launcher.terminate()
     _say(f"Asked the launcher (pid {state.pid}) to finish what runs and stop.")
-    limit_s = state.drain_s + BEYOND_DRAIN_S
+    limit_s = state.drain_s * _drains(state) + BEYOND_DRAIN_S
     end = time.monotonic() + limit_s
     while (left_s := end - time.monotonic()) > 0:
         if _is_gone(launcher, min(left_s, SAY_EVERY_S)):
@@ -36,6 +37,11 @@ def stop(home: Home, *, force: bool) -> int:
         _say(_progress(home))
     _say(f"It still runs after {limit_s:g} s. `stop --force` ends it without waiting.")
     return STILL_RUNNING
+
+
+def _drains(state: LauncherState) -> int:
+    """The app server finishes its answers before the gateway finishes everybody else's."""
+    return 2 if any(child.role == "api" for child in state.children) else 1
 
 
 def _nothing_to_stop(home: Home, state: LauncherState | None) -> int:

@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from server.launcher.running.logs import open_log
-from server.wire.process import Report, RoleSettings
+from server.wire.process import RoleSettings, Told
 
 MAX_REPORT_BYTES = 256 * 1024
+_TOLD: TypeAdapter[Told] = TypeAdapter(Told)
 
 
 class Child:
@@ -61,7 +62,7 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    async def reports(self) -> AsyncIterator[Report]:
+    async def reports(self) -> AsyncIterator[Told]:
         """What it says about itself, until it closes its standard output."""
         assert self._process.stdout is not None
         while True:
@@ -72,7 +73,7 @@ class Child:
             if not line:
                 return
             with suppress(ValidationError):
-                yield Report.model_validate_json(line)
+                yield _TOLD.validate_json(line)
 
     async def wait(self) -> int:
         """Its exit code, negative for a signal."""

@@ -14,14 +14,16 @@ from server.core.limits import CRASHES_TO_QUARANTINE
 from server.launcher.running.child import Child, describe_exit
 from server.launcher.running.logs import printable
 from server.launcher.running.restart import RestartPolicy
-from server.launcher.running.state import ChildState, start_of
+from server.launcher.running.state import start_of
 from server.launcher.setup.plan import ChildPlan
-from server.wire.process import Report
+from server.wire.launcher import ChildState
+from server.wire.process import Report, Request
 
 LAST_WORDS_S = 1.0
 """How long a child may take to end after it has reported that it failed."""
 UNREADY_STOP_S = 2.0
 """A child that is not ready has no requests to finish."""
+HELD = "by an operator"
 _NO_PROCESS: Mapping[str, Any] = MappingProxyType(
     {"pid": None, "created": None, "address": None, "missing": ""}
 )
@@ -40,6 +42,8 @@ class Surroundings:
     """Tell people."""
     lost: Callable[[ChildState], None]
     """A child that had been ready has ended."""
+    asked: Callable[[ChildPlan, Request], None]
+    """A child has passed on an operator's wish."""
 
 
 class Keeper:
@@ -49,50 +53,101 @@ class Keeper:
         self.state = ChildState(name=plan.name, role=plan.role)
         self.first: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Whether the first start succeeded, once that is known."""
+        self.held = False
+        """An operator has stopped it."""
+        self.wishes = asyncio.Lock()
+        """Held while one of them is fulfilled."""
         self._around = around
         self._policy = RestartPolicy(around.clock)
         self._child: Child | None = None
+        self._wanted = True
+        """False: it is held, or it has failed too often."""
+        self._called = asyncio.Event()
+        """What is wanted of it has changed; ends a rest and a pause."""
+        self._idle = asyncio.Event()
+        """It has no process and gets none before it is called."""
         self._leaving = asyncio.Event()
         self._ended = asyncio.Event()
 
     async def keep(self) -> None:
-        """Start the child, and again whenever it ends, until it is stopped or quarantined."""
+        """Start the child, and again whenever it ends, for as long as it is wanted."""
         try:
             while not self._leaving.is_set():
+                if not self._wanted:
+                    await self._rest()
+                    continue
                 why = await self._live()
-                if self._leaving.is_set():
-                    break
+                if self._leaving.is_set() or not self._wanted:
+                    continue
                 delay_s = self._policy.ended()
                 self._mourn(why, delay_s)
                 if delay_s is None:
-                    return
+                    self._wanted = False
+                    continue
                 await self._pause(delay_s)
-                self._set(restarts=self.state.restarts + 1)
+                if self._wanted:
+                    self._set(restarts=self.state.restarts + 1)
             self._set(status="stopped", detail="", **_NO_PROCESS)
         finally:
             self._settle(False)
+            self._idle.set()
             self._ended.set()
 
     async def stop(self, limit_s: float) -> bool:
-        """End the child; False if it had to be killed because it took longer than `limit_s`."""
+        """End the child for good; False if it had to be killed because it took longer than
+        `limit_s`."""
         self._leaving.set()
-        was_ready = self.state.status == "ready"
+        return await self._end(self._ended, limit_s)
+
+    async def hold(self, limit_s: float) -> bool:
+        """End the child as `stop` does, until `start`."""
+        self.held = True
+        self._wanted = False
+        return await self._end(self._idle, limit_s)
+
+    def start(self) -> None:
+        """Start it now if it does not run, whatever the reason; its crashes are forgotten."""
         if self._child is not None:
-            self._set(status="stopping", detail="")
-            self._child.terminate()
-        try:
-            limit_s = limit_s if was_ready else min(limit_s, UNREADY_STOP_S)
-            await asyncio.wait_for(self._ended.wait(), limit_s)
-        except TimeoutError:
-            self.kill()
-            await self._ended.wait()
-            return not was_ready
-        return True
+            return
+        self.held = False
+        self._wanted = True
+        self._policy = RestartPolicy(self._around.clock)
+        self._called.set()
 
     def kill(self) -> None:
         self._leaving.set()
+        self._called.set()
         if self._child is not None:
             self._child.kill()
+
+    async def _end(self, over: asyncio.Event, limit_s: float) -> bool:
+        self._called.set()
+        was_ready = self.state.address is not None
+        if self._child is not None and self.state.status != "stopping":
+            self._set(status="stopping", detail="")
+            self._child.terminate()  # once: a second signal would end its requests
+        try:
+            limit_s = limit_s if was_ready else min(limit_s, UNREADY_STOP_S)
+            await asyncio.wait_for(over.wait(), limit_s)
+        except TimeoutError:
+            if self._child is not None:
+                self._child.kill()
+            await over.wait()
+            return not was_ready
+        return True
+
+    async def _rest(self) -> None:
+        """Without a process, until it is called."""
+        if self.held:
+            before = self.state
+            self._set(status="stopped", detail=HELD, **_NO_PROCESS)
+            if before.address is not None:
+                self._around.lost(before)
+        self._settle(False)
+        self._called.clear()
+        self._idle.set()
+        await self._called.wait()
+        self._idle.clear()
 
     async def _live(self) -> str:
         """One life of the process, from start to end. Returns why it ended."""
@@ -107,7 +162,7 @@ class Keeper:
             return f"no process could be started ({error.strerror})"
         self._child = child
         self._set(pid=child.pid, created=start_of(child.pid))
-        if self._leaving.is_set():  # we were told to stop while it was being started
+        if self._leaving.is_set() or not self._wanted:  # we were told to while it was starting
             child.kill()
         try:
             return await self._listen(child)
@@ -129,6 +184,9 @@ class Keeper:
         async def hear() -> None:
             nonlocal deadline
             async for report in child.reports():
+                if isinstance(report, Request):
+                    self._around.asked(self.plan, report)
+                    continue
                 if report.state in ("ready", "failed"):
                     deadline.cancel()
                 if report.state == "failed":
@@ -174,8 +232,9 @@ class Keeper:
         self._settle(False)
 
     async def _pause(self, delay_s: float) -> None:
+        self._called.clear()
         try:
-            await asyncio.wait_for(self._leaving.wait(), delay_s)
+            await asyncio.wait_for(self._called.wait(), delay_s)
         except TimeoutError:
             return
 
@@ -200,5 +259,5 @@ def _next(delay_s: float | None) -> str:
         return f"It is started again in {delay_s:g} s."
     return (
         f"It failed {CRASHES_TO_QUARANTINE} times and is left alone now (quarantined) "
-        "until Shortline is started again."
+        "until somebody starts it, or Shortline, again."
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import psutil
 
-from server.launcher.running.state import LauncherState, process_of
+from server.launcher.running.state import process_of
+from server.wire.launcher import LauncherState
 
 PATIENCE_S = 3.0
 

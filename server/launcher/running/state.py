@@ -1,55 +1,17 @@
-"""What is running, as the launcher tells it: in memory, and in `data/run/state.json`.
-
-No secret ever stands in it.
-"""
+"""What is running, as the launcher tells it in `data/run/state.json`."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-ChildStatus = Literal[
-    "waiting", "starting", "loading", "ready", "backoff", "quarantined", "stopping", "stopped"
-]
+from server.wire.launcher import LauncherState
+
 SAME_START_S = 2.0
 """Two readings of when a process started may differ by this after the clock was set."""
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ChildState(Frozen):
-    name: str
-    role: str
-    status: ChildStatus = "waiting"
-    detail: str = ""
-    """What is being loaded, or why it last failed."""
-    missing: str = ""
-    """What it waits for though it runs: an online provider that is not there."""
-    pid: int | None = None
-    created: float | None = None
-    """When its process started, seconds since 1970: tells it from a later one with its pid."""
-    address: str | None = None
-    since: float = 0.0
-    """Seconds since 1970: when it came into this status."""
-    restarts: int = 0
-
-
-class LauncherState(Frozen):
-    pid: int
-    created: float
-    version: str
-    home: str
-    log_folder: str
-    drain_s: float
-    controller_url: str | None = None
-    phase: Literal["starting", "running", "stopping"] = "starting"
-    children: tuple[ChildState, ...] = ()
 
 
 def write_state(state: LauncherState, file: Path) -> None:

@@ -1,4 +1,9 @@
-"""Starts the children in order, keeps them, and stops them in order."""
+"""Starts the children in order, keeps them, and stops them in order.
+
+    controller > gateway and workers > app server, once the gateway is up; models may still load
+
+They stop the other way round, each stage when the one before has finished its requests.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +18,18 @@ from server.launcher.running.keeper import Keeper, Surroundings
 from server.launcher.running.logs import bound, rotate, tail
 from server.launcher.running.lost import LossReporter
 from server.launcher.running.readiness import until_ready
-from server.launcher.running.state import ChildState
+from server.launcher.running.wishes import fulfil, worker_meant
 from server.launcher.screen.view import View
 from server.launcher.setup.home import Home
-from server.launcher.setup.plan import WORKERS, Role
+from server.launcher.setup.plan import WORKERS, ChildPlan, Role
 from server.launcher.setup.prepare import Prepared
+from server.wire.launcher import ChildState
+from server.wire.process import Request
 
 log = logging.getLogger(__name__)
 
-STOP_ORDER: tuple[tuple[Role, ...], ...] = (("openai_api",), WORKERS, ("controller",))
-"""The gateway finishes its requests while the workers still serve them."""
+STOP_ORDER: tuple[tuple[Role, ...], ...] = (("api",), ("openai_api",), WORKERS, ("controller",))
+"""Each finishes its requests while those that it asks still serve."""
 FAREWELL_S = 3.0
 """Beyond the drain, for closing connections."""
 TIDY_S = 10.0
@@ -47,7 +54,13 @@ class Supervisor:
         self._forced = False
         self._lost = LossReporter(prepared)
         around = Surroundings(
-            prepared.environ, cwd, clock, self._publish, self._note, self._report_loss
+            prepared.environ,
+            cwd,
+            clock,
+            self._publish,
+            self._note,
+            self._report_loss,
+            self._hear_wish,
         )
         self.keepers = [Keeper(plan, home.log_of(plan.name), around) for plan in prepared.children]
         self._begun: list[Keeper] = []
@@ -90,7 +103,7 @@ class Supervisor:
         except StartError as error:
             self._view.settle()
             self._note(str(error))
-            await self._stop([(*WORKERS, "openai_api", "controller")], limit_s=FAREWELL_S)
+            await self._stop([("api", *WORKERS, "openai_api", "controller")], limit_s=FAREWELL_S)
             return 1
         self._view.settle()
         self._view.say("Stopping; Ctrl-C again ends everything at once.")
@@ -112,7 +125,7 @@ class Supervisor:
             starting.cancel()
 
     async def _start(self) -> None:
-        """The controller, then everything else at once. Raises `StartError`."""
+        """The controller, then everything else. Raises `StartError`."""
         servers = [k for k in self.keepers if k.plan.role == "controller"]
         for controller in servers:
             if not await self._begin(controller):
@@ -133,12 +146,22 @@ class Supervisor:
 
     async def _begin_one_of(self, keeper: Keeper, others: Sequence[Keeper]) -> bool:
         """Whether it is up. Raises `StartError` when there is no sense in going on without it."""
-        if await self._begin(keeper):
+        if keeper.plan.role == "api" and not await self._meet_gateway(keeper, others):
+            return False  # the gateway's own failure says why
+        if await self._begin(keeper) or keeper.held:
             return True
         if keeper.plan.role not in WORKERS or _hopeless(others):
             raise StartError(_why(keeper))
         self._note(f"{_why(keeper)}\nIt is tried again while the others go on.")
         return False
+
+    async def _meet_gateway(self, app: Keeper, others: Sequence[Keeper]) -> bool:
+        """Wait until our gateway is up and tell `app` where; also True if there is none of ours."""
+        for gateway in (k for k in others if k.plan.role == "openai_api"):
+            if not await asyncio.shield(gateway.first):
+                return False
+            app.plan = app.plan.asking(gateway.state.address or "")
+        return True
 
     async def _begin(self, keeper: Keeper) -> bool:
         self._begun.append(keeper)
@@ -172,13 +195,24 @@ class Supervisor:
         if child.role in WORKERS and child.address:
             self._tasks.create_task(self._lost.report(child.address))
 
+    def _hear_wish(self, by: ChildPlan, request: Request) -> None:
+        keeper = worker_meant(by, request, self._begun)
+        if keeper is not None and not self._asked.is_set():
+            self._note(f"An operator wants {keeper.plan.name}: {request.ask}.")
+            self._tasks.create_task(self._fulfil(request, keeper))
+
+    async def _fulfil(self, request: Request, keeper: Keeper) -> None:
+        limit_s = self._drain_s + FAREWELL_S
+        if not await fulfil(request, keeper, limit_s):
+            self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
+
 
 def _hopeless(keepers: Sequence[Keeper]) -> bool:
     """No local model has come up or may still do so, and there is nothing else to serve."""
     if any(keeper.plan.role == "online_api" for keeper in keepers):
         return False
     local = [keeper for keeper in keepers if keeper.plan.role == "model_worker"]
-    return all(keeper.first.done() and not keeper.first.result() for keeper in local)
+    return all(k.first.done() and not k.first.result() and not k.held for k in local)
 
 
 def _why(keeper: Keeper) -> str:

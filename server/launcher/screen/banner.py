@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from server.launcher.running.keeper import Keeper
 from server.launcher.setup.home import Home
 from server.launcher.setup.providers import Provider
+from server.wire.process import AppProcess
 
 
 def ready_block(
@@ -44,8 +45,12 @@ def _why_down(keeper: Keeper) -> str:
 
 
 def _addresses(keepers: Sequence[Keeper], joined: str) -> list[tuple[str, str]]:
+    """What most people came for is first."""
     ready = {k.plan.role: k.state.address for k in keepers if k.state.address}
-    rows = []
+    rows: list[tuple[str, str]] = []
+    app = next((keeper.plan.settings for keeper in keepers if keeper.plan.role == "api"), None)
+    if "api" in ready and isinstance(app, AppProcess):
+        rows.append(("Web chat" if app.webui else "App server", ready["api"]))
     if "openai_api" in ready:
         rows.append(("OpenAI API", f"{ready['openai_api']}/v1"))
     if controller := ready.get("controller") or joined:

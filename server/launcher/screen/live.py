@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.core.clock import Clock
-from server.launcher.running.state import ChildState, ChildStatus
+from server.wire.launcher import ChildState, ChildStatus
 
 _COLOURS: dict[ChildStatus, str] = {
     "waiting": "dim",

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol, TextIO
 
 from server.core.clock import Clock
-from server.launcher.running.state import ChildState
+from server.wire.launcher import ChildState
 
 
 class View(Protocol):

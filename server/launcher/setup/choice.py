@@ -30,7 +30,7 @@ def choose(
         tuple(m for m in models if wanted.local and _takes(wanted, m.name, m.enabled)),
         tuple(p for p in providers if wanted.online and _takes(wanted, p.settings.name, p.is_on)),
     )
-    if not wanted.gateway and not choice.models and not choice.providers:
+    if wanted.workers and not wanted.gateway and not choice.models and not choice.providers:
         raise ConfigError(_nothing(wanted, providers))
     return choice
 

@@ -27,6 +27,15 @@ class Home:
         return self.configs / "fleet.yaml"
 
     @property
+    def app_file(self) -> Path:
+        return self.configs / "app.yaml"
+
+    @property
+    def settings_files(self) -> tuple[Path, Path]:
+        """Each holds some of the sections; a home that was made earlier has only the first."""
+        return self.fleet_file, self.app_file
+
+    @property
     def providers(self) -> Path:
         return self.configs / "providers"
 
@@ -37,6 +46,11 @@ class Home:
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    @property
+    def database(self) -> Path:
+        """Of the conversations, unless the settings name another one."""
+        return self.data / "shortline.db"
 
     @property
     def logs(self) -> Path:

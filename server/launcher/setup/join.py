@@ -1,4 +1,4 @@
-"""How this launcher's processes meet a controller: a new one of ours, or one that runs already."""
+"""How this launcher's processes meet a controller and a gateway: ours, or some that run already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pydantic import SecretStr
 
 from server.core.errors import ConfigError
 from server.core.ids import new_secret
-from server.core.settings import ControllerSettings, is_loopback
+from server.core.settings import (
+    ControllerSettings,
+    FleetSettings,
+    ServerSettings,
+    is_loopback,
+    is_wildcard,
+)
 from server.launcher.wanted import Wanted
 
 SECRET_VARIABLE = "SHORTLINE_CONTROLLER__SECRET"
@@ -22,19 +28,34 @@ def controller_url(wanted: Wanted, own: ControllerSettings) -> str:
     """
     if wanted.controller:
         return ""
+    if _app_alone(wanted) and (own.secret is None or own.port == 0):
+        return ""  # nobody would answer; the chat needs no controller
     if wanted.join is None and own.port == 0:
         raise ConfigError(["which controller? Give its address with -c, as http://host:port"])
-    if wanted.join is None:
-        host = f"[{own.host}]" if ":" in own.host else own.host
-        return f"http://{host}:{own.port}"
-    return _normalised(wanted.join)
+    return _address(own) if wanted.join is None else _normalised(wanted.join)
+
+
+def gateway_url(wanted: Wanted, settings: FleetSettings) -> str:
+    """The gateway that the app server asks; empty: the one that we start. Raises `ConfigError`."""
+    if settings.api.gateway_url is not None:
+        return settings.api.gateway_url
+    if wanted.gateway or not wanted.app:
+        return ""
+    if settings.openai_api.port == 0:
+        raise ConfigError(
+            [
+                "which OpenAI API shall the app server ask? Start one with it (-a, -o), or set "
+                "SHORTLINE_API__GATEWAY_URL, as in http://127.0.0.1:20000"
+            ]
+        )
+    return _address(settings.openai_api)
 
 
 def fleet_secret(wanted: Wanted, own: ControllerSettings) -> SecretStr:
     """Raises `ConfigError` when a controller is joined whose secret is not known."""
     if own.secret is not None:
         return own.secret
-    if wanted.controller:
+    if wanted.controller or _app_alone(wanted):
         return SecretStr(new_secret())
     raise ConfigError(
         [
@@ -57,6 +78,19 @@ def host_towards(url: str) -> str:
             return str(probe.getsockname()[0])
     except OSError as error:
         raise ConfigError([f"the controller's host {host!r}: {error.strerror}"]) from error
+
+
+def _app_alone(wanted: Wanted) -> bool:
+    """Nothing is started that must find a controller, and none was named."""
+    return not wanted.gateway and not wanted.workers and wanted.join is None
+
+
+def _address(server: ServerSettings) -> str:
+    """Of a server of this machine that runs with the same settings as ours."""
+    host = server.host
+    if is_wildcard(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
 def _normalised(address: str) -> str:

@@ -16,6 +16,7 @@ from server.launcher.setup.choice import Choice
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted
 from server.wire.process import (
+    AppProcess,
     ControllerProcess,
     GatewayProcess,
     ModelWorkerProcess,
@@ -23,23 +24,29 @@ from server.wire.process import (
     RoleSettings,
 )
 
-Role = Literal["controller", "openai_api", "model_worker", "online_api"]
+Role = Literal["controller", "openai_api", "api", "model_worker", "online_api"]
 WORKERS: tuple[Role, ...] = ("model_worker", "online_api")
 
 MODULES: Mapping[Role, str] = MappingProxyType(
     {
         "controller": "server.controller",
         "openai_api": "server.gateway",
+        "api": "server.app",
         "model_worker": "server.worker.local",
         "online_api": "server.worker.online",
     }
 )
 SERVER_DEADLINE_S = 15.0
 """Controller and gateway have nothing to load."""
+APP_DEADLINE_S = 120.0
+"""The app server may have to bring a large database up to date."""
 _EVERY_CHILD = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUTF8": "1",
+    # What people write stays here, whatever the shell that we were started from has switched on.
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
 }
 
 
@@ -63,6 +70,13 @@ class ChildPlan:
         update = {"controller_url": controller_url}
         return replace(self, settings=self.settings.model_copy(update=update))
 
+    def asking(self, gateway_url: str) -> ChildPlan:
+        """The app server asks the gateway at `gateway_url`, unless it was told of another one."""
+        if not isinstance(self.settings, AppProcess) or self.settings.gateway_url:
+            return self
+        update = {"gateway_url": gateway_url}
+        return replace(self, settings=self.settings.model_copy(update=update))
+
     def keeping(self, address: str) -> ChildPlan:
         """On the port it got, now that others know it; a worker's may be another each time."""
         port = urlsplit(address).port
@@ -82,6 +96,12 @@ class Maker:
     worker_host: str = "127.0.0.1"
     """Workers listen there, and the controller's gateways reach them by it."""
     modules: Mapping[Role, str] = field(default_factory=lambda: MODULES)
+    gateway_url: str = ""
+    """The one that the app server asks; empty: our own gateway will say."""
+    database: str = ""
+    """Where the app server keeps what it must not forget."""
+    state_file: str = ""
+    """Where this launcher says how its children are."""
 
     def children(self, wanted: Wanted, choice: Choice) -> list[ChildPlan]:
         """In the order in which they are started."""
@@ -90,6 +110,8 @@ class Maker:
         servers = [self._controller()] if wanted.controller else []
         if wanted.gateway:
             servers.append(self._gateway(_models(workers)))
+        if wanted.app:
+            servers.append(self._app(_models(workers), webui=wanted.webui))
         return servers + workers
 
     def _controller(self) -> ChildPlan:
@@ -121,6 +143,27 @@ class Maker:
             expected_models=models,
         )
         return self._child("openai_api", settings, SERVER_DEADLINE_S)
+
+    def _app(self, models: tuple[str, ...], *, webui: bool) -> ChildPlan:
+        own = self.settings.api
+        settings = AppProcess(
+            name="api",
+            host=own.host,
+            port=own.port,
+            secret=self.secret,
+            log_level=self.settings.launcher.log_level,
+            drain_s=self.settings.launcher.drain_s,
+            gateway_url=self.gateway_url,
+            gateway_key=own.gateway_key or next(iter(self.settings.openai_api.api_keys), None),
+            controller_url=self.controller_url,
+            state_file=self.state_file,
+            database=own.database or self.database,
+            webui=webui,
+            api=own,
+            chat=self.settings.chat,
+            expected_models=models,
+        )
+        return self._child("api", settings, APP_DEADLINE_S)
 
     def _replicas(self, model: ModelSettings) -> list[ChildPlan]:
         names = [f"model_worker {model.name}"]

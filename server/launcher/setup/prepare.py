@@ -15,7 +15,7 @@ from server.launcher.setup.choice import Choice, choose
 from server.launcher.setup.dotenv import with_env_file
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
-from server.launcher.setup.join import controller_url, fleet_secret, host_towards
+from server.launcher.setup.join import controller_url, fleet_secret, gateway_url, host_towards
 from server.launcher.setup.models import check_models
 from server.launcher.setup.plan import MODULES, ChildPlan, Maker, Role, childrens_environ
 from server.launcher.setup.ports import why_unusable
@@ -66,7 +66,9 @@ def prepare(
     """Raises `ConfigError` with everything that is wrong, also with ports that are in use."""
     problems = Problems()
     environ = problems.attempt(lambda: with_env_file(environ, home.env_file)) or environ
-    settings = problems.attempt(lambda: read_settings(FleetSettings, home.fleet_file, environ))
+    settings = problems.attempt(
+        lambda: read_settings(FleetSettings, *home.settings_files, environ=environ)
+    )
     providers = problems.attempt(lambda: read_providers(home.providers, environ))
     if settings is None:
         problems.settle()
@@ -78,9 +80,19 @@ def prepare(
     secret = problems.attempt(lambda: fleet_secret(wanted, settings.controller))
     url = problems.attempt(lambda: controller_url(wanted, settings.controller))
     host = problems.attempt(lambda: host_towards(url or ""))
+    gateway = problems.attempt(lambda: gateway_url(wanted, settings))
     problems.settle()
     assert choice and providers is not None and models is not None and secret and host
-    maker = Maker(settings, secret, url or "", host, modules)
+    maker = Maker(
+        settings,
+        secret,
+        url or "",
+        host,
+        modules,
+        gateway_url=gateway or "",
+        database=f"sqlite+aiosqlite:///{home.database}",
+        state_file=str(home.state_file),
+    )
     children = maker.children(wanted, Choice(models, choice.providers))
     seen = childrens_environ(environ, key_variables(providers))
     shown = tuple(providers) if wanted.online else ()
@@ -89,15 +101,15 @@ def prepare(
 
 def check_ports(wanted: Wanted, settings: FleetSettings) -> None:
     """Raises `ConfigError` for every port that one of our servers could not have."""
-    servers: dict[str, ServerSettings] = {}
-    if wanted.controller:
-        servers["controller"] = settings.controller
-    if wanted.gateway:
-        servers["openai_api"] = settings.openai_api
+    asked: list[tuple[str, bool, ServerSettings]] = [
+        ("controller", wanted.controller, settings.controller),
+        ("openai_api", wanted.gateway, settings.openai_api),
+        ("api", wanted.app, settings.api),
+    ]
     problems = []
     taken: dict[int, str] = {}
-    for name, server in servers.items():
-        if server.port == 0:
+    for name, is_wanted, server in asked:
+        if server.port == 0 or not is_wanted:
             continue
         other = taken.setdefault(server.port, name)
         if other != name:

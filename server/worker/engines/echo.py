@@ -13,6 +13,7 @@ import math
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
+from zlib import crc32
 
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
@@ -58,15 +59,22 @@ class EchoEngine(Engine):
         match prompt:
             case Chat(turns):
                 heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
-                tokens = sum(len(_tokens(turn.text)) for turn in turns)
-                return Prepared(tokens, heard, _tokens(heard))
+                words = [word for turn in turns for word in _tokens(turn.text)]
+                return Prepared(len(words), heard, words)
             case Text(text):
                 return Prepared(len(_tokens(text)), text, _tokens(text))
             case Tokens(()):
                 raise BadRequest("A prompt has at least one token.", param="prompt")
             case Tokens(ids):
                 text = " ".join(map(str, ids))
-                return Prepared(len(ids), text, _tokens(text))
+                return Prepared(len(ids), text, ids)
+
+    def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
+        """Each word's own number; there is no vocabulary to number it in."""
+        assert isinstance(prepared.inner, list | tuple)
+        return tuple(
+            word if isinstance(word, int) else crc32(word.encode()) >> 1 for word in prepared.inner
+        )
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         words = _tokens(prepared.text)

@@ -87,6 +87,10 @@ class TransformersEngine(Engine):
         inner = await asyncio.to_thread(self._prompter.prepare, prompt)
         return Prepared(len(inner.ids), inner.text, inner)
 
+    def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
+        assert isinstance(prepared.inner, TokenPrompt)
+        return prepared.inner.ids
+
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
         results = self._stepper.run(self._steps(prepared.inner, ask))

@@ -25,6 +25,7 @@ from server.worker.local.fastchat_heart import FastChatHeart
 from server.worker.local.loading import load_unless_stopped
 from server.worker.local.model import Model
 from server.worker.local.routes import OpenAIRoutes
+from server.worker.local.tokenize import TokenizeRoute
 
 
 def create_app(
@@ -60,7 +61,7 @@ def create_app(
         known_host(ServerSettings(host=settings.host, port=settings.port)),
         fleet_or_fastchat(settings.secret, PATHS, fastchat_open=joined is not None),
     )
-    table = Table(openai.routes(), fastchat.routes())
+    table = Table(openai.routes(), TokenizeRoute(model).routes(), fastchat.routes())
     return with_lifespan(Edge(table, drain, checks), lifespan)
 
 

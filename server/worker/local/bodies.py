@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from server.core.errors import UnsupportedMedia
 from server.core.limits import MAX_CHAT_BYTES, MAX_JSON_BYTES
-from server.core.strict_json import parse_object
-from server.web.asgi import Receive, Scope, header, read_body
+from server.web.asgi import Receive, Scope
+from server.web.bodies import read_json
 from server.wire.openai import bad_request, refuse_beyond_us
 
 T = TypeVar("T", bound=BaseModel)
@@ -19,17 +18,10 @@ _CHAT = "/v1/chat/completions"
 
 async def read_request(kind: type[T], scope: Scope, receive: Receive) -> T:
     """Raises `BadRequest` naming the field, also for fields no local engine can follow."""
-    body = await read_json(scope, receive)
+    most = MAX_CHAT_BYTES if scope["path"] == _CHAT else MAX_JSON_BYTES
+    body = await read_json(scope, receive, most)
     refuse_beyond_us(body)
     return parsed(kind, body)
-
-
-async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
-    media = header(scope, b"content-type")
-    if media is not None and media.partition(b";")[0].strip().lower() != b"application/json":
-        raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
-    most = MAX_CHAT_BYTES if scope["path"] == _CHAT else MAX_JSON_BYTES
-    return parse_object(await read_body(scope, receive, most))
 
 
 def parsed(kind: type[T], body: dict[str, Any]) -> T:

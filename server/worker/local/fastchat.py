@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.core.errors import ContextLengthExceeded, Overloaded, RequestError
 from server.core.limits import WRITE_STALL_S
 from server.web.asgi import Header, Receive, Scope, Send, send_json
+from server.web.bodies import read_json
 from server.web.edge import request_id_of
 from server.web.table import Routes
 from server.wire.fastchat import ErrorCode, WorkerStatus, failure, piece
 from server.wire.openai import MAX_INPUTS, MAX_TOKENS, Stops
 from server.worker.context import room
 from server.worker.engine import Ask, Embedded, Prepared, Style, Text
-from server.worker.local.bodies import parsed, read_json
+from server.worker.local.bodies import parsed
 from server.worker.local.model import Model, as_request_error
 from server.worker.local.stream import Outlet
 from server.worker.local.vectors import encoded

@@ -80,6 +80,8 @@ class OnlineWorker:
         self._asked = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/tokenize":
+            raise NotFound("An online provider counts no tokens for us.", param="model")
         if scope["path"] not in PATHS:
             raise NotFound("There is nothing at this path.")
         if scope["method"] != "POST":

@@ -61,7 +61,7 @@ def test_the_id_of_a_frame_is_where_to_go_on(pieces: list[str], data: st.DataObj
             if data.draw(st.booleans()):
                 reading = run.events(last_id)
                 event = await anext(reading)
-                await reading.aclose()  # type: ignore[attr-defined]
+                await reading.aclose()
                 got, last_id = got + text_of([event]), event.id
         run.close(DONE)
         return got + text_of(await collect(run.events(last_id)))
@@ -116,9 +116,9 @@ async def test_it_is_known_when_nobody_listens() -> None:
     run.write("x")
     await anext(one)
     await anext(two)
-    await one.aclose()  # type: ignore[attr-defined]
+    await one.aclose()
     assert heard == [False]
-    await two.aclose()  # type: ignore[attr-defined]
+    await two.aclose()
     assert heard == [False, True]
 
 

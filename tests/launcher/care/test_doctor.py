@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from server.core.settings import ControllerSettings, FleetSettings, GatewaySettings
+from server.core.settings import AppSettings, ControllerSettings, FleetSettings, GatewaySettings
 from server.launcher.care.check_machine import check_packages, check_python, requirements_of
 from server.launcher.care.check_running import check_ports
 from server.launcher.care.doctor import doctor, examine
 from server.launcher.care.finding import Finding
-from server.launcher.running.state import ChildState, LauncherState, start_of, write_state
+from server.launcher.running.state import start_of, write_state
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
+from server.wire.launcher import ChildState, LauncherState
 
 Examine = Callable[..., list[Finding]]
 
@@ -32,7 +33,7 @@ def about(word: str, findings: Iterable[Finding]) -> list[tuple[str, str]]:
 
 def test_a_good_home_has_nothing_wrong(home: Home, findings: Examine) -> None:
     home.fleet_file.write_text(
-        "controller: {port: 0}\nopenai_api: {port: 0}\n"
+        "controller: {port: 0}\nopenai_api: {port: 0}\napi: {port: 0}\n"
         "models:\n  - {name: a, path: 'bundled:tiny', engine: echo}\n"
     )
     found = findings()
@@ -44,7 +45,9 @@ def test_each_kind_of_mistake_is_found_with_its_remedy(home: Home, findings: Exa
     home.fleet_file.write_text("models:\n  - {name: a, path: ./gone, engine: warp}\n")
     (home.providers / "p.yaml").write_text("name: p\n")
     home.data.chmod(0o755)
-    found = findings(SHORTLINE_CONTROLLER__PORT="0", SHORTLINE_OPENAI_API__PORT="0")
+    found = findings(
+        SHORTLINE_CONTROLLER__PORT="0", SHORTLINE_OPENAI_API__PORT="0", SHORTLINE_API__PORT="0"
+    )
     wrong = {f.about for f in found if f.level == "wrong"}
     assert wrong == {"models", "providers", "modes"}
     assert all(f.mend for f in found if f.level == "wrong")
@@ -70,9 +73,11 @@ def test_a_port_is_free_or_ours_or_somebody_elses(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         settings = FleetSettings(
-            controller=ControllerSettings(port=port), openai_api=GatewaySettings(port=0)
+            controller=ControllerSettings(port=port),
+            openai_api=GatewaySettings(port=0),
+            api=AppSettings(port=0),
         )
-        assert [f.level for f in check_ports(settings, home)] == ["wrong", "ok"]
+        assert [f.level for f in check_ports(settings, home)] == ["wrong", "ok", "ok"]
         child = ChildState(name="controller", role="controller", pid=os.getpid())
         state = LauncherState(
             pid=os.getpid(),
@@ -84,7 +89,7 @@ def test_a_port_is_free_or_ours_or_somebody_elses(home: Home) -> None:
             children=(child,),
         )
         write_state(state, home.state_file)
-        assert [f.level for f in check_ports(settings, home)] == ["ok", "ok"]
+        assert [f.level for f in check_ports(settings, home)] == ["ok", "ok", "ok"]
 
 
 def test_packages_are_compared_with_what_is_required() -> None:
@@ -105,7 +110,7 @@ def test_an_old_python_is_wrong() -> None:
 def test_the_exit_code_tells_whether_something_is_wrong(
     home: Home, installation: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home.fleet_file.write_text("controller: {port: 0}\nopenai_api: {port: 0}\n")
+    home.fleet_file.write_text("controller: {port: 0}\nopenai_api: {port: 0}\napi: {port: 0}\n")
     assert doctor(home, {}, installation) == 0
     home.data.chmod(0o755)
     assert doctor(home, {}, installation) == 1

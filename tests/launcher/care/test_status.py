@@ -7,8 +7,9 @@ import pytest
 
 from server.core.clock import SystemClock
 from server.launcher.care.status import status
-from server.launcher.running.state import ChildState, LauncherState, start_of, write_state
+from server.launcher.running.state import start_of, write_state
 from server.launcher.setup.home import Home
+from server.wire.launcher import ChildState, LauncherState
 
 
 def write(home: Home, *children: ChildState, phase: str = "running", alive: bool = True) -> None:
@@ -57,6 +58,15 @@ def test_one_that_waits_for_its_provider_is_one(
     write(home, ready().model_copy(update={"missing": "acme at http://a.example: refused"}))
     assert status(home, as_json=False, clock=SystemClock()) == 1
     assert "waits for acme at http://a.example: refused" in capsys.readouterr().out
+
+
+def test_what_an_operator_has_stopped_is_as_it_should_be(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = ChildState(name="model_worker a", role="model_worker", status="stopped", detail="by an")
+    write(home, ready(), held)
+    assert status(home, as_json=False, clock=SystemClock()) == 0
+    assert "stopped" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("why", ["quarantined", "backoff", "loading"])

@@ -9,15 +9,10 @@ import pytest
 
 from server.launcher.care.stop import stop
 from server.launcher.running.leftovers import clear_leftovers
-from server.launcher.running.state import (
-    ChildState,
-    LauncherState,
-    read_state,
-    start_of,
-    write_state,
-)
+from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.setup.home import Home
 from server.launcher.setup.lock import locked
+from server.wire.launcher import ChildState, LauncherState
 
 Sleeper = subprocess.Popen[bytes]
 

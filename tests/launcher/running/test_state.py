@@ -3,14 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from server.launcher.running.state import (
-    ChildState,
-    LauncherState,
-    process_of,
-    read_state,
-    start_of,
-    write_state,
-)
+from server.launcher.running.state import process_of, read_state, start_of, write_state
+from server.wire.launcher import ChildState, LauncherState
 
 
 def launcher_state(**changes: object) -> LauncherState:

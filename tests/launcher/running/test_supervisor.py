@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from server.launcher.running.state import ChildState
 from server.launcher.setup.home import Home
+from server.wire.launcher import ChildState
 from tests.fakes.waiting import until
 from tests.launcher.fleet import PROVIDER, SECRET, Fleet
 
@@ -55,6 +55,34 @@ async def test_the_gateway_stops_first_and_the_controller_last(home: Home) -> No
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+async def test_the_app_server_stops_before_the_gateway(home: Home) -> None:
+    fleet = Fleet(home, app=True)
+    async with fleet.running():
+        pass
+    ends = [event["about"] for event in fleet.story("end")]
+    assert ends == ["api", "openai_api", WORKER, "controller"]
+
+
+async def test_the_app_server_starts_with_the_gateway_and_before_the_models(home: Home) -> None:
+    fleet = Fleet(home, behaviour={WORKER: "mute"}, app=True)
+    run = asyncio.create_task(fleet.run())
+    await until(lambda: fleet.state("api").status == "ready")
+    assert fleet.state(WORKER).status == "loading"
+    (app,) = [event for event in fleet.story("start") if event["about"] == "api"]
+    assert app["settings"]["gateway_url"] == fleet.state("openai_api").address
+    assert app["settings"]["controller_url"] == fleet.state("controller").address
+    assert app["environ"]["LANGSMITH_TRACING"] == "false"
+    fleet.supervisor.ask_to_stop()
+    assert await asyncio.wait_for(run, 10) == 0
+
+
+async def test_without_a_gateway_no_app_server_is_tried(home: Home) -> None:
+    fleet = Fleet(home, behaviour={"openai_api": "fail"}, app=True)
+    assert await asyncio.wait_for(fleet.run(), 5) == 1
+    assert fleet.view.has("openai_api did not start")
+    assert "api" not in [event["about"] for event in fleet.story("start")]
+
+
 async def test_a_worker_that_dies_is_lost_at_once_and_comes_back(home: Home) -> None:
     fleet = Fleet(home)
     async with fleet.running():
@@ -95,9 +123,9 @@ async def test_a_life_that_ended_leaves_no_descriptor(home: Home) -> None:
         assert len(set(descriptors)) == 1
 
 
-@pytest.mark.parametrize("server", ["controller", "openai_api"])
+@pytest.mark.parametrize("server", ["controller", "openai_api", "api"])
 async def test_a_server_comes_back_on_the_port_that_others_know(home: Home, server: str) -> None:
-    fleet = Fleet(home)
+    fleet = Fleet(home, app=True)
     async with fleet.running():
         address = fleet.state(server).address
         os.kill(fleet.pid(server), signal.SIGKILL)
@@ -116,9 +144,9 @@ async def test_the_fifth_crash_in_a_minute_is_quarantine_and_the_others_serve(ho
         assert fleet.state(WORKER).status == "ready"
 
 
-@pytest.mark.parametrize("server", ["controller", "openai_api"])
+@pytest.mark.parametrize("server", ["controller", "openai_api", "api"])
 async def test_a_server_that_does_not_start_stops_all(home: Home, server: str) -> None:
-    fleet = Fleet(home, behaviour={server: "fail"})
+    fleet = Fleet(home, behaviour={server: "fail"}, app=True)
     assert await asyncio.wait_for(fleet.run(), 5) == 1
     assert fleet.view.has(f"{server} did not start: no weights", "the weights are not there")
     assert not fleet.ready.is_set()

@@ -34,6 +34,18 @@ async def test_addresses_models_logs_and_the_way_out_are_named(home: Home) -> No
     assert "p; `X doctor` says why" in text
 
 
+@pytest.mark.parametrize(("webui", "name"), [(True, "Web chat"), (False, "App server")])
+async def test_the_web_chat_is_the_first_thing_to_read(home: Home, webui: bool, name: str) -> None:
+    fleet = Fleet(home, app=True)
+    for port, keeper in enumerate(fleet.supervisor.keepers, start=1):
+        set_ready(fleet, keeper.plan.name, port)
+    app = fleet.keeper("api")
+    settings = app.plan.settings.model_copy(update={"webui": webui})
+    app.plan = replace(app.plan, settings=settings)
+    first = block(fleet, home).partition("Shortline is ready.")[2].strip().splitlines()[0]
+    assert first.split("http") == [f"{name:<14}", "://127.0.0.1:3"]
+
+
 async def test_what_is_down_is_not_among_the_models(home: Home) -> None:
     fleet = Fleet(home, models=("a", "b"))
     set_ready(fleet, "model_worker b", 3)

@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from server.launcher.running.state import ChildState
 from server.launcher.screen.live import children_table
 from server.launcher.screen.view import Lines
+from server.wire.launcher import ChildState
 
 
 def child(name: str, status: str, **more: object) -> ChildState:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from server.core.settings import (
+    AppSettings,
     ControllerSettings,
     FleetSettings,
     GatewaySettings,
@@ -18,6 +20,7 @@ from server.launcher.setup.plan import MODULES, ChildPlan, Maker, childrens_envi
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted
 from server.wire.process import (
+    AppProcess,
     ControllerProcess,
     GatewayProcess,
     ModelWorkerProcess,
@@ -48,7 +51,7 @@ def test_the_controller_is_first_and_the_gateway_second() -> None:
         "model_worker a",
         "online_api p",
     ]
-    assert [plan.module for plan in plans] == list(MODULES.values())
+    assert [plan.module for plan in plans] == [MODULES[plan.role] for plan in plans]
 
 
 def test_each_replica_is_a_process_with_a_name_of_its_own() -> None:
@@ -132,3 +135,40 @@ def test_the_gateway_chooses_as_the_controller_is_told_to() -> None:
     gateway = Maker(settings, SecretStr("s" * 40)).children(ON, Choice((), ()))[1].settings
     assert isinstance(gateway, GatewayProcess)
     assert gateway.dispatch == "lottery"
+
+
+def app_of(settings: FleetSettings, wanted: Wanted) -> AppProcess:
+    maker = Maker(settings, SecretStr("s" * 40), database="sqlite:x", state_file="/s")
+    model = ModelSettings(name="a", path="x")
+    plans = maker.children(wanted, Choice((model,) if wanted.local else (), ()))
+    (app,) = [plan.settings for plan in plans if plan.role == "api"]
+    assert isinstance(app, AppProcess)
+    return app
+
+
+def test_the_app_server_learns_what_it_needs() -> None:
+    keys = GatewaySettings(api_keys=(SecretStr("sk-mine-1"), SecretStr("sk-mine-2")))
+    wanted = replace(ON, app=True)
+    app = app_of(FleetSettings(openai_api=keys), wanted)
+    assert app.gateway_key == SecretStr("sk-mine-1")
+    assert (app.database, app.state_file, app.port, app.webui) == ("sqlite:x", "/s", 7861, False)
+    assert app.expected_models == ("a",)
+    assert app_of(FleetSettings(), replace(wanted, webui=True)).webui
+
+
+def test_the_app_servers_own_settings_come_first() -> None:
+    url = "postgresql+asyncpg://u:p@h/n"
+    own = AppSettings(gateway_key=SecretStr("sk-1"), database=url)
+    app = app_of(FleetSettings(api=own), Wanted(app=True))
+    assert app.gateway_key == SecretStr("sk-1")
+    assert app.database == url
+    assert "u:p" not in repr(app)
+
+
+def test_only_an_app_server_that_was_told_of_no_gateway_asks_ours() -> None:
+    for known, asked in (("", "http://ours:1"), ("http://theirs:1", "http://theirs:1")):
+        maker = Maker(FleetSettings(), SecretStr("s" * 40), gateway_url=known)
+        (plan,) = maker.children(Wanted(app=True), Choice((), ()))
+        settings = plan.asking("http://ours:1").settings
+        assert isinstance(settings, AppProcess)
+        assert settings.gateway_url == asked

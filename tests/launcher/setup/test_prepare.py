@@ -9,9 +9,11 @@ from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.setup.prepare import Prepared, prepare
 from server.launcher.wanted import Wanted
+from server.wire.process import AppProcess
 
 LLM = Wanted(gateway=True, local=True, online=True)
-FREE_PORTS = "controller: {port: 0}\nopenai_api: {port: 0}\n"
+FREE_PORTS = "controller: {port: 0}\nopenai_api: {port: 0}\napi: {port: 0}\n"
+KNOWN = {"SHORTLINE_CONTROLLER__SECRET": "s" * 32, "SHORTLINE_CONTROLLER__PORT": "20001"}
 MODELS = "models:\n  - {name: a, path: x, engine: echo}\n"
 
 
@@ -105,3 +107,53 @@ def test_a_host_that_others_can_reach_needs_api_keys(
 ) -> None:
     (problem,) = problems(home, installation, SHORTLINE_OPENAI_API__HOST="0.0.0.0")
     assert "api_keys must be set" in problem
+
+
+def test_an_old_home_without_the_apps_file_starts_with_its_defaults(
+    home: Home, installation: Installation
+) -> None:
+    assert not home.app_file.exists()
+    wanted = Wanted(gateway=True, local=True, app=True)
+    app = good(home, installation, wanted).children[2].settings
+    assert isinstance(app, AppProcess)
+    assert app.database == f"sqlite+aiosqlite:///{home.root}/data/shortline.db"
+    assert app.state_file == str(home.state_file)
+    assert app.chat.window_turns == 200
+
+
+def test_the_apps_file_counts(home: Home, installation: Installation) -> None:
+    home.app_file.write_text("chat: {default_model: a}\n")
+    app = good(home, installation, Wanted(gateway=True, app=True)).children[2].settings
+    assert isinstance(app, AppProcess)
+    assert app.chat.default_model == "a"
+
+
+def test_the_app_server_alone_asks_the_gateway_that_runs(
+    home: Home, installation: Installation
+) -> None:
+    home.fleet_file.write_text("openai_api: {port: 4711}\napi: {port: 0}\n")
+    prepared = prepare(home, Wanted(app=True), {}, installation)
+    (app,) = [plan.settings for plan in prepared.children]
+    assert isinstance(app, AppProcess)
+    assert (app.gateway_url, app.controller_url) == ("http://127.0.0.1:4711", "")
+
+
+def test_the_app_server_alone_must_know_whom_to_ask(home: Home, installation: Installation) -> None:
+    home.fleet_file.write_text(FREE_PORTS)
+    (problem,) = problems(home, installation, Wanted(app=True))
+    assert "SHORTLINE_API__GATEWAY_URL" in problem
+    environ = {"SHORTLINE_API__GATEWAY_URL": "http://h:1/v1", **KNOWN}
+    (app,) = prepare(home, Wanted(app=True), environ, installation).children
+    assert isinstance(app.settings, AppProcess)
+    assert app.settings.gateway_url == "http://h:1"
+    assert app.settings.controller_url == "http://127.0.0.1:20001"
+
+
+def test_the_port_of_the_app_server_is_looked_at(home: Home, installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        home.fleet_file.write_text(FREE_PORTS)
+        (problem,) = problems(
+            home, installation, Wanted(gateway=True, app=True), SHORTLINE_API__PORT=str(port)
+        )
+    assert f"api: port {port} on 127.0.0.1 is in use by" in problem

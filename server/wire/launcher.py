@@ -1,0 +1,48 @@
+"""What the launcher writes down for others to read: its children and how they are.
+
+No secret ever stands in it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ChildStatus = Literal[
+    "waiting", "starting", "loading", "ready", "backoff", "quarantined", "stopping", "stopped"
+]
+"""`stopped`: on purpose, by an operator or because everything stops."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ChildState(Frozen):
+    name: str
+    role: str
+    status: ChildStatus = "waiting"
+    detail: str = ""
+    """What is being loaded, or why it last failed."""
+    missing: str = ""
+    """What it waits for though it runs: an online provider that is not there."""
+    pid: int | None = None
+    created: float | None = None
+    """When its process started, seconds since 1970: tells it from a later one with its pid."""
+    address: str | None = None
+    since: float = 0.0
+    """Seconds since 1970: when it came into this status."""
+    restarts: int = 0
+
+
+class LauncherState(Frozen):
+    pid: int
+    created: float
+    version: str
+    home: str
+    log_folder: str
+    drain_s: float
+    controller_url: str | None = None
+    phase: Literal["starting", "running", "stopping"] = "starting"
+    children: tuple[ChildState, ...] = ()

@@ -1,0 +1,69 @@
+"""`POST /tokenize`, as vLLM has it: the tokens of a chat or a prompt, without an answer.
+
+Exact, because the same template and tokenizer make the prompts that are answered. It takes no
+slot: whoever waits in the queue may still count.
+
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#tokenizer-api
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from server.core.limits import FIRST_TOKEN_S, MAX_CHAT_BYTES
+from server.web.asgi import Receive, Scope, Send, send_json
+from server.web.bodies import read_json
+from server.web.patience import Patience
+from server.web.table import Routes
+from server.wire.openai import MAX_MESSAGES, Message, Request
+from server.worker.engine import Chat, Prompt, Text, Turn
+from server.worker.local.bodies import parsed
+from server.worker.local.model import Model
+
+TOKENIZE = "/tokenize"
+
+
+class TokenizeRequest(Request):
+    """Either `messages` or `prompt`. The mark that begins an answer is always counted."""
+
+    messages: (
+        Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
+        | None
+    ) = None
+    prompt: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.messages is None) == (self.prompt is None):
+            raise ValueError("give either messages or prompt")
+        return self
+
+    @property
+    def asked(self) -> Prompt:
+        if self.messages is None:
+            return Text(self.prompt or "")
+        return Chat(tuple(Turn(m.role, m.content, m.name) for m in self.messages))
+
+
+class TokenizeRoute:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def routes(self) -> Routes:
+        return {("POST", TOKENIZE): self.tokenize}
+
+    async def tokenize(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = parsed(TokenizeRequest, await read_json(scope, receive, MAX_CHAT_BYTES))
+        self._model.check(request.model, "completions" if request.messages is None else "chat")
+        async with Patience(receive, self._model.drain, FIRST_TOKEN_S):
+            prepared = await self._model.prepare(request.asked)
+            ids = self._model.engine.token_ids(prepared)
+            answer = {
+                "count": prepared.tokens,
+                "max_model_len": self._model.engine.context_length,
+                "tokens": ids,
+                "token_strs": None,
+            }
+            await send_json(send, answer)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from server.core.errors import BadRequest, TooLarge, UnsupportedMedia
+from server.web.asgi import Message, Receive, Scope
+from server.web.bodies import read_json, read_json_bytes, read_message
+
+
+class Word(BaseModel):
+    word: str
+
+
+def request(body: bytes, media: bytes | None = b"application/json") -> tuple[Scope, Receive]:
+    headers = [] if media is None else [(b"content-type", media)]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    return {"type": "http", "headers": headers}, receive
+
+
+@pytest.mark.parametrize("media", [b"application/json", b"Application/JSON; charset=utf-8"])
+async def test_json_is_read_as_it_came_and_as_an_object(media: bytes) -> None:
+    body = b' {"word": "\xe4\xbd\xa0"}'
+    assert await read_json_bytes(*request(body, media), strict=True) == body
+    assert await read_json(*request(body, media), strict=True) == {"word": "你"}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("media", [b"text/plain", b"application/jsonp", b""])
+async def test_another_content_type_is_refused(media: bytes, strict: bool) -> None:
+    with pytest.raises(UnsupportedMedia):
+        await read_json(*request(b"{}", media), strict=strict)
+
+
+async def test_without_a_content_type_only_the_strict_refuse() -> None:
+    assert await read_json(*request(b"{}", None)) == {}
+    with pytest.raises(UnsupportedMedia):
+        await read_json(*request(b"{}", None), strict=True)
+
+
+async def test_a_body_has_a_limit() -> None:
+    with pytest.raises(TooLarge):
+        await read_json(*request(b'{"word": "abc"}'), 5)
+
+
+@pytest.mark.parametrize(("body", "param"), [(b'{"word": 1}', "word"), (b"{}", "word")])
+async def test_a_message_that_is_none_names_the_field(body: bytes, param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        await read_message(Word, *request(body))
+    assert caught.value.param == param
+
+
+async def test_a_message_is_typed() -> None:
+    message: Any = await read_message(Word, *request(b'{"word": "a"}'))
+    assert message == Word(word="a")
