@@ -16,5 +16,10 @@ export default defineConfig({
     __INTLIFY_JIT_COMPILATION__: true,
   },
   server: { proxy: { '/api': backend } },
-  build: { target: 'es2022', reportCompressedSize: false, chunkSizeWarningLimit: 900 },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0, // what is inlined as data: the Content-Security-Policy does not let in
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 900,
+  },
 })

@@ -111,7 +111,7 @@ class Maker:
         if wanted.gateway:
             servers.append(self._gateway(_models(workers)))
         if wanted.app:
-            servers.append(self._app(_models(workers), webui=wanted.webui))
+            servers.append(self._app(_chat_models(choice), webui=wanted.webui))
         return servers + workers
 
     def _controller(self) -> ChildPlan:
@@ -231,6 +231,18 @@ def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dic
         for name, value in environ.items()
         if name not in hidden and not name.startswith(ENV_PREFIX)
     }
+
+
+def _chat_models(choice: Choice) -> tuple[str, ...]:
+    """Those that people can talk with."""
+    local = [model.name for model in choice.models if model.engine != "embeddings"]
+    online = [
+        model.name
+        for provider in choice.providers
+        if "chat" in provider.settings.abilities
+        for model in provider.settings.models
+    ]
+    return tuple(dict.fromkeys([*local, *online]))
 
 
 def _models(children: Sequence[ChildPlan]) -> tuple[str, ...]:

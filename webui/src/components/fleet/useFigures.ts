@@ -1,0 +1,58 @@
+import { useI18n } from 'vue-i18n'
+import type { ProcessReport } from '@/api/wire'
+import * as format from '@/fleet/format'
+import { inFlightOf, isElsewhere } from '@/fleet/report'
+
+export type LatencyKind = 'firstByte' | 'whole'
+
+function latencies({ latency }: ProcessReport, kind: LatencyKind) {
+  if (kind === 'whole') return { p50: latency?.whole_p50_s, p95: latency?.whole_p95_s }
+  return { p50: latency?.first_byte_p50_s, p95: latency?.first_byte_p95_s }
+}
+
+/** What the table and the cards say about a process, in the reader's language. */
+export function useFigures() {
+  const { t, te, locale } = useI18n()
+
+  /** A word of this page, or the server's own where it has one we do not know. */
+  function word(kind: 'role' | 'status', name: string): string {
+    const key = `fleet.${kind}.${name}`
+    return te(key) || te(key, 'en') ? t(key) : name
+  }
+
+  function hint(status: string): string {
+    const key = `fleet.statusHint.${status}`
+    return te(key) ? t(key) : ''
+  }
+
+  function inFlight(process: ProcessReport): string {
+    const used = format.count(inFlightOf(process), locale.value)
+    if (process.slots === null) return used
+    return t('fleet.outOf', { used, slots: format.count(process.slots, locale.value) })
+  }
+
+  return {
+    roleOf: (process: ProcessReport) =>
+      isElsewhere(process)
+        ? `${word('role', process.role)} · ${t('fleet.elsewhere')}`
+        : word('role', process.role),
+    statusOf: (process: ProcessReport) => word('status', process.status),
+    hintOf: (process: ProcessReport) => hint(process.status),
+    /** Empty when the status says it all. */
+    detailOf: (process: ProcessReport) => process.detail || hint(process.status),
+    inFlight,
+    waiting: ({ waiting }: ProcessReport) => format.count(waiting, locale.value),
+    latency: (process: ProcessReport, kind: LatencyKind, part: 'p50' | 'p95') =>
+      format.seconds(latencies(process, kind)[part], locale.value),
+    bothLatencies: (process: ProcessReport, kind: LatencyKind) => {
+      const { p50, p95 } = latencies(process, kind)
+      return format.pair(p50, p95, locale.value)
+    },
+    memory: (process: ProcessReport) => format.bytes(process.memory_bytes, locale.value),
+    restarts: ({ restarts }: ProcessReport) =>
+      t('fleet.restarted', { n: format.count(restarts, locale.value) }, restarts),
+    /** `now`: the time of the report, by the server's clock. */
+    uptime: ({ since }: ProcessReport, now: number) =>
+      format.age(since === null ? null : Math.max(now - since, 0), locale.value),
+  }
+}

@@ -1,0 +1,40 @@
+import { onScopeDispose, watch, type Ref } from 'vue'
+
+const AHEAD = '400px'
+
+/**
+ * Calls `reach` when `end` comes near the visible part of its scroll box (the ancestor with
+ * `data-scroller`), and again after `changed` says so while the end is still in sight.
+ */
+export function useReached(
+  end: Readonly<Ref<HTMLElement | null>>,
+  reach: () => void,
+  changed: () => unknown,
+): void {
+  let near = false
+  let observer: IntersectionObserver | undefined
+
+  function observe(element: HTMLElement): void {
+    const look = (entries: IntersectionObserverEntry[]): void => {
+      near = entries[entries.length - 1]?.isIntersecting ?? false
+      if (near) reach()
+    }
+    observer = new IntersectionObserver(look, {
+      root: element.closest('[data-scroller]'),
+      rootMargin: AHEAD,
+    })
+    observer.observe(element)
+  }
+
+  watch(
+    end,
+    (element) => {
+      observer?.disconnect()
+      near = false
+      if (element) observe(element)
+    },
+    { immediate: true, flush: 'post' },
+  )
+  watch(changed, () => near && reach(), { flush: 'post' })
+  onScopeDispose(() => observer?.disconnect())
+}

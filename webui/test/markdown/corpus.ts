@@ -1,0 +1,20 @@
+/** Answers of the kinds that models write, in English and Chinese. */
+export const CORPUS: Record<string, string> = {
+  prose: '# Title\n\nSome **bold**, *thin*, ~~gone~~ and `code`.\nA second line.\n\nAnother paragraph, see https://example.com/a_b_c.\n\n---\n\nEnd.\n',
+  chinese: '## 标题：说明\n\n这是**“重点”**后面的字，还有**加粗（括号）**。然后*斜体*与`代码`。\n\n1. 第一步：安装\n2. 第二步：运行\n   - 子项甲\n   - 子项乙\n\n> 引用一句话。\n\n见https://example.com。\n',
+  lists: '- a\n- b\n  - c\n    1. d\n    2. e\n\n       para in e\n\n- f\n\n* other\n\n1. one\n\n   ```py\n   x = 1\n   ```\n2. two\n',
+  tasks: '- [x] done\n- [ ] **open**\n- [X] also\n- [] not one\n',
+  table: 'Before\n\n| a | b | c |\n|:--|:-:|--:|\n| 1 | `x|y` | 3 |\n| **2** | 中文 | $x$ |\n\nAfter\n',
+  fences: '~~~md\n```js\nlet a = `b`\n```\n~~~\n\n````\n```\n````\n\n```python\ndef f(x):\n    """Doc."""\n    return x < 1 & True\n```\n\n    indented\n    code\n',
+  open_fence: 'Look:\n\n```ts\nconst a: number = 1\n\nconst b = "x"\n',
+  math: 'Inline $E=mc^2$ and \\(a_1+b_2\\), prices $5 and $10, 100$ too.\n\n$$\n\\int_0^1 x^2\\,dx = \\frac13\n$$\n\n\\[\na\n=\nb\n\\].\n\n- in a list $x_1$\n\n  $$y$$\n\n公式$\\alpha$在此。\n',
+  unclosed_math: 'Cost: $$\n\nnext paragraph \\( and \\[ stay\n\nend $x\n',
+  links: '[a](https://a.example "t") [ref] and [second][b], <https://c.example>, <me@example.com>.\n\n[![alt](https://i.example/p.png)](https://l.example)\n\n![Chart](https://i.example/p.png)\n\n[ref]: https://late.example\n[b]: https://b.example\n\nmore [ref]\n\n[x](javascript:alert(1)) [y](/local) [z](#top)\n',
+  html: 'A <b>b</b> <script>alert(1)</script>\n\n<div>\n\n**x**\n\n</div>\n\na < b && c > d &amp; &lt;\n',
+  callouts: '> [!NOTE]\n> Read *this*.\n\n> [!WARNING]\n> - a\n> - b\n\n> plain\n>> nested\n',
+  mermaid: '```mermaid\ngraph TD\n  A --> B\n```\n\nText.\n',
+  setext: 'Title\n=====\n\nSub\n---\n\ntext\n- list right after\n',
+  lines: 'one\r\ntwo\r\n\r\n- three\r\n- four\r\n\r\nhard  \nbreak\\\nhere\n',
+  loose: '**never closed and `neither\n\nthis *one\n\n[nor](this\n\n![nor](this\n',
+  emoji: '👩‍👩‍👧 family **😀** `𠮷` – “quotes”\n',
+}
