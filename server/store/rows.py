@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -55,14 +55,18 @@ def to_conversation(row: RowMapping, excerpt: str | None = None) -> Conversation
     return Conversation(**values, settings=settings, excerpt=excerpt)
 
 
-def to_message(row: RowMapping, siblings: tuple[str, ...] = ()) -> Message:
+def to_message(
+    row: RowMapping, siblings: Iterable[str], versions: Iterable[Iterable[str]]
+) -> Message:
     values = dict(row) | {
         "settings": GenerationSettings.model_validate(row["settings"]),
         "error": _read(Problem, row["error"]),
         "usage": _read(Usage, row["usage"]),
         "left_out": _read(LeftOut, row["left_out"]),
     }
-    return Message(**values, siblings=siblings)
+    return Message(
+        **values, siblings=tuple(siblings), versions=tuple(tuple(group) for group in versions)
+    )
 
 
 def _read(kind: type[BaseModel], value: dict[str, Any] | None) -> BaseModel | None:

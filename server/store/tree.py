@@ -62,7 +62,7 @@ async def with_siblings(
     if None in parents:
         among = or_(among, messages.c.parent_id.is_(None))
     found = await connection.execute(
-        select(messages.c.id, messages.c.parent_id)
+        select(messages.c.id, messages.c.parent_id, messages.c.query)
         .where(messages.c.conversation_id == conversation_id, among)
         .order_by(messages.c.number)
     )
@@ -71,7 +71,12 @@ async def with_siblings(
 
 def joined(rows: Iterable[RowMapping], tree: Iterable[RowMapping]) -> list[Message]:
     """The messages in `rows`; `tree`: at least all their siblings, oldest first."""
-    children: defaultdict[str | None, list[str]] = defaultdict(list)
+    children: defaultdict[str | None, dict[str, list[str]]] = defaultdict(dict)
+    order: defaultdict[str | None, list[str]] = defaultdict(list)
     for row in tree:
-        children[row["parent_id"]].append(row["id"])
-    return [to_message(row, tuple(children[row["parent_id"]])) for row in rows]
+        children[row["parent_id"]].setdefault(row["query"], []).append(row["id"])
+        order[row["parent_id"]].append(row["id"])
+    return [
+        to_message(row, order[row["parent_id"]], children[row["parent_id"]].values())
+        for row in rows
+    ]

@@ -169,6 +169,8 @@ class Message(Frozen):
     create_time: float
     siblings: tuple[Id, ...] = ()
     """All messages with the same parent, this one too, oldest first: the branches here."""
+    versions: tuple[tuple[Id, ...], ...] = ()
+    """The siblings by their question: each group holds the answers to one wording of it."""
 
 
 class MessagePage(Frozen):

@@ -115,3 +115,13 @@ def rows(conversation_id: str, ids: list[str]) -> list[dict[str, object]]:
         }
         for parent_id, id in pairwise(ids)
     ]
+
+
+async def test_siblings_are_told_apart_by_their_question(store: Store) -> None:
+    first = await store.exchange("one")
+    id, ids = first.conversation_id, [first.id]
+    for query in ("one", "two", "one"):
+        ids.append((await store.exchange(query, conversation_id=id, parent_id="")).id)
+    found = await store.messages.get(ANN, first.id)
+    assert found.siblings == tuple(ids)
+    assert found.versions == ((ids[0], ids[1], ids[3]), (ids[2],))

@@ -81,7 +81,7 @@ export interface PageOf {
 }
 
 export const listConversations = ({ cursor, search, limit = PAGE }: PageOf = {}) =>
-  call<ConversationPage>('GET', withQuery('/api/conversations', { limit, cursor, search }))
+  call<ConversationPage>('GET', withQuery('/api/conversations', { limit, cursor, q: search }))
 export const createConversation = (body: NewConversation) =>
   call<Conversation>('POST', '/api/conversations', body)
 export const getConversation = (id: string) => call<Conversation>('GET', conversation(id))

@@ -130,6 +130,8 @@ export interface Message {
   create_time: number
   /** All messages with the same parent, this one too, oldest first: the branches here. */
   siblings: string[]
+  /** The siblings by their question: each group holds the answers to one wording of it. */
+  versions: string[][]
 }
 
 /** A part of the branch that ends at `leaf_id`, oldest first. */

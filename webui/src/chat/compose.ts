@@ -51,6 +51,7 @@ export function turnFor(question: Question, key: string, siblings: string[], now
     duration_s: null,
     create_time: now_ms / 1000,
     siblings: [...siblings, ''],
+    versions: [],
   }
 }
 

@@ -31,14 +31,15 @@ export function merged(
 
 function joined(turn: Turn | undefined, message: Message): Turn {
   if (!turn) return turnOf(message)
-  const siblings = sameIds(turn.siblings, message.siblings) ? turn.siblings : message.siblings
+  const { siblings, versions } = message
+  const isUnchanged = sameIds(turn.siblings, siblings) && turn.versions.length === versions.length
   // The page may be older than what the stream has told since: it cannot take back an end.
   if (isRunning(turn) || message.status === 'running') {
-    return siblings === turn.siblings ? turn : { ...turn, siblings }
+    return isUnchanged ? turn : { ...turn, siblings, versions }
   }
   const isSame = turn.status === message.status && turn.text === message.response
   if (!isSame) return turnOf(message, turn.key)
-  return siblings === turn.siblings ? turn : { ...turn, siblings }
+  return isUnchanged ? turn : { ...turn, siblings, versions }
 }
 
 function sameIds(a: readonly string[], b: readonly string[]): boolean {

@@ -11,7 +11,7 @@ export function message(n: number, change: Partial<Message> = {}): Message {
   return {
     id: id(n), conversation_id: id(100), parent_id: null, chat_type: 'chat', query: `question ${n}`,
     response: `answer ${n}`, status: 'complete', model: 'm', settings: noSettings(), error: null, usage: null,
-    finish_reason: 'stop', left_out: null, first_token_s: null, duration_s: null, create_time: n, siblings: [id(n)],
+    finish_reason: 'stop', left_out: null, first_token_s: null, duration_s: null, create_time: n, siblings: [id(n)], versions: [],
     ...change,
   }
 }

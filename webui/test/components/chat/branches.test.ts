@@ -3,11 +3,12 @@ import type { Message } from '@/api/wire'
 import { turnOf } from '@/chat/turn'
 import { branchesOf } from '@/components/chat/branches'
 
-function turn(id: string, query: string, siblings: string[]) {
+function turn(id: string, query: string, siblings: string[], versions: string[][] = []) {
   const message: Message = {
     id,
     query,
     siblings,
+    versions,
     conversation_id: 'c',
     parent_id: null,
     chat_type: 'chat',
@@ -43,6 +44,12 @@ describe('branchesOf', () => {
   it('takes a sibling that was never seen for another answer', () => {
     const branches = branchesOf(turn('a', 'one', ['a', 'x']), queryOf)
     expect(branches).toEqual({ answers: ['a', 'x'], questions: ['a'] })
+  })
+
+  it('believes the server about siblings that were never seen', () => {
+    const versions = [['a', 'x'], ['y', 'z']]
+    const branches = branchesOf(turn('a', 'one', ['a', 'y', 'x', 'z'], versions), queryOf)
+    expect(branches).toEqual({ answers: ['a', 'x'], questions: ['a', 'z'] })
   })
 
   it('knows a question that has no id yet', () => {
