@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from benchmarks.gateway.answers import MODEL
 from benchmarks.gateway.process import Process, ProcessError, running
 from server.core.ids import new_secret
-from server.core.settings import ControllerSettings, GatewaySettings, ProviderSettings
+from server.core.provider_settings import ProviderSettings
+from server.core.settings import ControllerSettings, GatewaySettings
 from server.wire.process import (
     ControllerProcess,
     GatewayProcess,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from server.core.provider_settings import ProviderSettings
 from server.core.settings import (
     AppSettings,
     ChatSettings,
@@ -20,7 +21,6 @@ from server.core.settings import (
     GatewaySettings,
     LauncherSettings,
     ModelSettings,
-    ProviderSettings,
 )
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (

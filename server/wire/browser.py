@@ -117,7 +117,9 @@ class ChatRequest(GenerationSettings):
     parent_id: Id | Literal[""] | None = None
     """The message this one follows. None: the one the reader is at; empty: none, so that this is
     another first message."""
-    history: tuple[SeedTurn, ...] | int = Field(default=(), union_mode="left_to_right")
+    history: Annotated[tuple[SeedTurn, ...], Field(max_length=MAX_SEED_TURNS)] | int = Field(
+        default=(), union_mode="left_to_right"
+    )
     """Turns that a new conversation begins with; of one that exists, a number says how many of
     its turns the model may see (-1: as many as fit)."""
     model: ModelName = Field(default="", validation_alias=AliasChoices("model", "model_name"))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.core.dispatch import Method
 from server.core.limits import DRAIN_S
+from server.core.provider_settings import ProviderSettings
 from server.core.secrets import Secret
 from server.core.settings import (
     AppSettings,
@@ -20,7 +21,6 @@ from server.core.settings import (
     ControllerSettings,
     GatewaySettings,
     ModelSettings,
-    ProviderSettings,
 )
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from server.core.config import read_settings
 from server.core.errors import ConfigError
-from server.core.settings import FleetSettings, ProviderSettings
+from server.core.provider_settings import ProviderSettings
+from server.core.settings import FleetSettings
 
 
 def problems(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> list[str]:

@@ -14,6 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from server.core.clock import SystemClock
+from server.core.provider_settings import ProviderSettings
 from server.core.settings import (
     AppSettings,
     ControllerSettings,
@@ -21,7 +22,6 @@ from server.core.settings import (
     GatewaySettings,
     LauncherSettings,
     ModelSettings,
-    ProviderSettings,
 )
 from server.launcher.running.keeper import Keeper
 from server.launcher.running.supervisor import Supervisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -120,9 +120,7 @@ class Maker:
             name="controller",
             host=own.host,
             port=own.port,
-            secret=self.secret,
-            log_level=self.settings.launcher.log_level,
-            drain_s=self.settings.launcher.drain_s,
+            **self._common,
             controller=own,
             closed=not is_loopback(own.host) or bool(self.settings.openai_api.api_keys),
         )
@@ -134,9 +132,7 @@ class Maker:
             name="openai_api",
             host=own.host,
             port=own.port,
-            secret=self.secret,
-            log_level=self.settings.launcher.log_level,
-            drain_s=self.settings.launcher.drain_s,
+            **self._common,
             controller_url=self.controller_url,
             gateway=own,
             dispatch=self.settings.controller.dispatch,
@@ -150,9 +146,7 @@ class Maker:
             name="api",
             host=own.host,
             port=own.port,
-            secret=self.secret,
-            log_level=self.settings.launcher.log_level,
-            drain_s=self.settings.launcher.drain_s,
+            **self._common,
             gateway_url=self.gateway_url,
             gateway_key=own.gateway_key or next(iter(self.settings.openai_api.api_keys), None),
             controller_url=self.controller_url,
@@ -174,9 +168,7 @@ class Maker:
         settings = ModelWorkerProcess(
             name=name,
             host=self.worker_host,
-            secret=self.secret,
-            log_level=self.settings.launcher.log_level,
-            drain_s=self.settings.launcher.drain_s,
+            **self._common,
             controller_url=self.controller_url,
             model=model,
         )
@@ -191,15 +183,23 @@ class Maker:
         settings = OnlineWorkerProcess(
             name=f"online_api {provider.settings.name}",
             host=self.worker_host,
-            secret=self.secret,
-            log_level=self.settings.launcher.log_level,
-            drain_s=self.settings.launcher.drain_s,
+            **self._common,
             controller_url=self.controller_url,
             provider=provider.settings,
             api_key=provider.key,
         )
         models = tuple(model.name for model in provider.settings.models)
         return self._child("online_api", settings, self._patience_s, {}, models)
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        """What every process is told."""
+        launcher = self.settings.launcher
+        return {
+            "secret": self.secret,
+            "log_level": launcher.log_level,
+            "drain_s": launcher.drain_s,
+        }
 
     @property
     def _patience_s(self) -> float:

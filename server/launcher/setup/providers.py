@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from server.core.config import read_settings, secret_from
 from server.core.errors import ConfigError
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 
 
 @dataclass(frozen=True, slots=True)

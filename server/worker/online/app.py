@@ -12,7 +12,7 @@ from server.clients.http import HTTPClient
 from server.clients.origin import Origin
 from server.core.errors import MethodNotAllowed, NotFound, StartError, Unavailable
 from server.core.limits import RETRY_AFTER_S
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.background import kept_running
 from server.web.drain import Drain

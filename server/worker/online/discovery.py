@@ -13,7 +13,7 @@ from server.clients.connection import Header
 from server.clients.http import HTTPClient
 from server.clients.origin import Origin
 from server.core.errors import BadAnswer, StartError, TransportError
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from server.core.errors import (
     UpstreamFailed,
 )
 from server.core.limits import WHOLE_REQUEST_S
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 
 REDACTED = b"[redacted]"
 

@@ -23,7 +23,7 @@ from server.core.limits import (
     MAX_JSON_BYTES,
     WHOLE_REQUEST_S,
 )
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 from server.core.strict_json import parse_object
 from server.web.asgi import Receive, Scope, Send, header, read_body
 from server.web.drain import Drain

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import ConfigError
-from server.core.settings import ModelSettings, ProviderSettings
+from server.core.provider_settings import ProviderSettings
+from server.core.settings import ModelSettings
 from server.launcher.setup.choice import Choice, choose
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted

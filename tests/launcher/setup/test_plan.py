@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from server.core.provider_settings import ProviderSettings
 from server.core.settings import (
     AppSettings,
     ControllerSettings,
@@ -13,7 +14,6 @@ from server.core.settings import (
     GatewaySettings,
     LauncherSettings,
     ModelSettings,
-    ProviderSettings,
 )
 from server.launcher.setup.choice import Choice
 from server.launcher.setup.plan import MODULES, ChildPlan, Maker, childrens_environ

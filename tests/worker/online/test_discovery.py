@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from server.clients.http import HTTPClient
 from server.core.errors import StartError
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 from server.web.drain import Drain
 from server.wire.fleet import SECRET_HEADER
 from server.wire.process import OnlineWorkerProcess, Report

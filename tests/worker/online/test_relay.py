@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.clients.http import HTTPClient
-from server.core.settings import ProviderSettings
+from server.core.provider_settings import ProviderSettings
 from server.web import relay as web_relay
 from server.web.drain import Drain
 from server.web.edge import Edge
