@@ -5,7 +5,7 @@ import * as api from '@/api/client'
 import type { ChatRequest, Message } from '@/api/wire'
 import { useConversations } from '@/chat/conversations'
 import { announce } from '@/chat/channel'
-import { isRunning, isStored, turnOf, type Turn } from '@/chat/turn'
+import { endedAs, isRunning, isStored, type Turn } from '@/chat/turn'
 import { perFrame } from '@/lib/frame'
 import { ask as askEvents, follow as followEvents } from '@/stream/answer'
 import type { AnswerEvent } from '@/stream/events'
@@ -55,7 +55,8 @@ export const useAnswers = defineStore('answers', () => {
       const problem = api.problemOf(error)
       receive(live, { kind: 'refused', problem, status: 0, stored: isStored(live.turn) })
     } finally {
-      lives.delete(turn.key)
+      // The same question may have been asked again under the same key meanwhile.
+      if (lives.get(turn.key) === live) lives.delete(turn.key)
     }
   }
 
@@ -69,7 +70,21 @@ export const useAnswers = defineStore('answers', () => {
       if (live.turn.stopping) void confirmStop(live)
     }
     if (event.kind === 'reconnecting' && next.stopping && !isStored(next)) giveUp(live)
-    if (next.phase === 'done' && isStored(next)) left(next, event)
+    if (next.phase !== 'done' || !isStored(next)) return
+    left(next, event)
+    if (event.kind === 'refused') void readStored(live)
+  }
+
+  /** Nobody tells any more how the answer goes on, but it may have ended: then that is shown. */
+  async function readStored(live: Live): Promise<void> {
+    const { id, conversation_id: of } = live.turn
+    try {
+      const { items } = await api.listMessages(of)
+      const message = items.find((item) => item.id === id)
+      if (message && message.status !== 'running') publish(live, endedAs(live.turn, message), true)
+    } catch {
+      // What was seen of it stays, with the reason why there is no more.
+    }
   }
 
   function left(turn: Turn, event: AnswerEvent): void {
@@ -118,7 +133,7 @@ export const useAnswers = defineStore('answers', () => {
   /** The stored message is the last word; while it still runs, the stream goes on telling. */
   function settle(live: Live, message: Message): void {
     if (message.status === 'running' || !isRunning(live.turn)) return
-    publish(live, turnOf(message, live.turn.key), true)
+    publish(live, endedAs(live.turn, message), true)
     live.abort.abort()
     left(live.turn, { kind: 'connected' })
   }

@@ -5,6 +5,7 @@ import { ref, shallowRef, watch } from 'vue'
 import * as api from '@/api/client'
 import type { Conversation, ConversationChange, ConversationPage, Problem } from '@/api/wire'
 import { announce } from '@/chat/channel'
+import { dropDraft } from '@/chat/drafts'
 import { inOrder, withFirstPage } from '@/chat/order'
 
 export { groupByDate, type Group, type GroupKey } from '@/chat/order'
@@ -20,13 +21,16 @@ export const useConversations = defineStore('conversations', () => {
   let cursor: string | null = null
   /** Counts what makes an answer that is still under way worthless. */
   let epoch = 0
+  /** Ids are used once: whatever the server says late, these do not come back. */
+  const removed = new Set<string>()
+  const isThere = (item: Conversation): boolean => !removed.has(item.id)
 
   async function read(take: (page: ConversationPage) => void, from: string | null): Promise<void> {
     const mine = epoch
     try {
       const page = await api.listConversations({ cursor: from, search: search.value.trim() })
       if (mine !== epoch) return
-      take(page)
+      take({ ...page, items: page.items.filter(isThere) })
       problem.value = null
     } catch (error) {
       if (mine === epoch) problem.value = api.problemOf(error)
@@ -79,6 +83,7 @@ export const useConversations = defineStore('conversations', () => {
   }
 
   function upsert(conversation: Conversation): void {
+    if (!isThere(conversation)) return
     const others = items.value.filter((item) => item.id !== conversation.id)
     const known = others.length < items.value.length
     // A search shows what it has found, not everything that is new.
@@ -96,7 +101,9 @@ export const useConversations = defineStore('conversations', () => {
       upsertKept(await api.changeConversation(id, wanted))
       announce(id)
     } catch (error) {
-      if (before) patch(id, before)
+      // Only what was wanted is taken back: the rest may have changed meanwhile.
+      const keys = Object.keys(wanted) as (keyof Conversation)[]
+      if (before) patch(id, Object.fromEntries(keys.map((key) => [key, before[key]])))
       throw error
     }
   }
@@ -111,20 +118,23 @@ export const useConversations = defineStore('conversations', () => {
   const pin = (id: string, pinned: boolean): Promise<void> => change(id, { pinned })
 
   async function remove(id: string): Promise<void> {
-    const before = items.value
+    const lost = items.value.find((item) => item.id === id)
     epoch++
     loading.value = false
-    items.value = before.filter((item) => item.id !== id)
+    removed.add(id)
+    items.value = items.value.filter(isThere)
     try {
       await api.deleteConversation(id)
-      announce(id)
     } catch (error) {
       // Somebody else was faster: gone is gone.
-      if (error instanceof api.ApiError && error.status === 404) return
-      const lost = before.find((item) => item.id === id)
-      if (lost) upsert(lost)
-      throw error
+      if (!(error instanceof api.ApiError && error.status === 404)) {
+        removed.delete(id)
+        if (lost) upsert(lost)
+        throw error
+      }
     }
+    dropDraft(id)
+    announce(id)
   }
 
   let typing: ReturnType<typeof setTimeout> | undefined

@@ -31,9 +31,16 @@ export const useThread = defineStore('thread', () => {
   const busy = computed(() => turns.value.some(isRunning))
   /** Counts what makes an answer of the server that is still under way worthless. */
   let epoch = 0
+  /** Deleted elsewhere while it was open: what is shown stays, and there is nothing to look for. */
+  let isGone = false
+  /** Keys of answers of this tab that were looked for because they are not shown. */
+  const sought = new Set<string>()
 
   function reset(to: string | null): void {
     epoch++
+    isGone = false
+    sought.clear()
+    turns.value.filter((turn) => !isRunning(turn)).forEach(keepUnsent)
     id.value = to
     conversation.value = null
     turns.value = []
@@ -44,6 +51,7 @@ export const useThread = defineStore('thread', () => {
 
   async function open(to: string | null): Promise<void> {
     if (to !== null && to === id.value && !problem.value) return refresh()
+    flushChoice()
     reset(to)
     if (to === null) {
       settings.value = api.noSettings()
@@ -63,6 +71,7 @@ export const useThread = defineStore('thread', () => {
     const mine = epoch
     const isCurrent = (): boolean => mine === epoch
     loading.value = true
+    problem.value = null
     try {
       await work(isCurrent)
     } catch (error) {
@@ -78,8 +87,8 @@ export const useThread = defineStore('thread', () => {
     settings.value = { ...api.noSettings(), ...row.settings }
   }
 
-  function show(page: MessagePage): void {
-    const next = merged({ turns: turns.value, more: more.value }, page, answers.find)
+  function show(page: MessagePage, stay = true): void {
+    const next = merged({ turns: turns.value, more: more.value }, page, answers.find, stay)
     turns.value = next.turns
     more.value = next.more
     listenTo(next.turns)
@@ -92,20 +101,21 @@ export const useThread = defineStore('thread', () => {
   }
 
   /** Look for messages and answers that began elsewhere, without disturbing what is shown. */
-  async function refresh(): Promise<void> {
+  async function refresh(stay = true): Promise<void> {
     const of = id.value
     // Until a question has its id the stored branch is not the one before the reader.
-    if (of === null || loading.value || turns.value.some((turn) => turn.phase === 'sending')) return
+    if (of === null || isGone || loading.value || turns.value.some((turn) => turn.phase === 'sending')) return
     const mine = epoch
     try {
       const [row, page] = await Promise.all([api.getConversation(of), api.listMessages(of)])
       if (mine !== epoch) return
       if (unedited()) adopt(row)
       else conversation.value = row
-      show(page)
+      show(page, stay)
     } catch (error) {
-      const isGone = error instanceof api.ApiError && error.status === 404
-      if (mine === epoch && isGone) problem.value = api.problemOf(error)
+      if (mine !== epoch || !(error instanceof api.ApiError && error.status === 404)) return
+      isGone = true
+      problem.value = api.problemOf(error)
     }
   }
 
@@ -146,7 +156,7 @@ export const useThread = defineStore('thread', () => {
   /** False: there is nothing to send, or an answer is still being made. */
   function send(text: string): boolean {
     const query = text.trim()
-    const isUnknown = id.value !== null && loading.value && turns.value.length === 0
+    const isUnknown = id.value !== null && !conversation.value && turns.value.length === 0
     if (!query || busy.value || isUnknown) return false
     const stored = turns.value.filter(isStored)
     begin(asked(query, lastStored(stored)?.id ?? null), stored, [])
@@ -167,7 +177,10 @@ export const useThread = defineStore('thread', () => {
     if (isStored(turn)) return begin(question, above, turn.siblings)
     // Nobody knows whether it arrived. The same question with the same key cannot be asked twice;
     // only where its text is another one is it a new question.
-    const isSame = question.query === turn.query && question.model === turn.model
+    const isSame =
+      question.query === turn.query &&
+      question.model === turn.model &&
+      sameSettings(question.settings, turn.settings)
     begin(question, above, turn.siblings.filter(Boolean), isSame ? turn.key : undefined)
   }
 
@@ -187,7 +200,9 @@ export const useThread = defineStore('thread', () => {
       const page = await api.listMessages(of)
       if (!isCurrent()) return
       conversation.value = row
-      show(page)
+      const before = turns.value
+      show(page, false)
+      before.filter((turn) => !isRunning(turn) && !turns.value.includes(turn)).forEach(keepUnsent)
     })
   }
 
@@ -200,16 +215,24 @@ export const useThread = defineStore('thread', () => {
     }
     if (isStored(turn)) {
       // It began in this tab while another conversation was open, and belongs to this one.
-      if (turn.conversation_id === id.value && !shown(turn.id)) void refresh()
+      if (turn.conversation_id === id.value && !shown(turn.id)) seek(turn)
     } else if (!isRunning(turn)) {
       keepUnsent(turn)
     }
   }
 
+  /** Once for each: the reader may have left its branch, and every frame of it comes by here. */
+  function seek(turn: Turn): void {
+    if (loading.value || sought.has(turn.key)) return
+    sought.add(turn.key)
+    void refresh(false)
+  }
+
   const shown = (messageId: string): boolean => turns.value.some((turn) => turn.id === messageId)
 
-  /** A question that failed out of sight would be lost with its only copy. */
+  /** A question that failed and is out of sight would be lost with its only copy. */
   function keepUnsent(turn: Turn): void {
+    if (isStored(turn)) return
     const of = turn.conversation_id || null
     if (!draftOf(of)) keepDraft(of, turn.query)
   }
@@ -250,6 +273,12 @@ export const useThread = defineStore('thread', () => {
     clearTimeout(settling)
     settling = setTimeout(() => void saveChoice(), SETTLE_MS)
   }, { deep: true })
+
+  /** What was chosen a moment ago is meant for the conversation that is about to be left. */
+  function flushChoice(): void {
+    clearTimeout(settling)
+    void saveChoice()
+  }
 
   onScopeDispose(answers.listen(received))
   return {

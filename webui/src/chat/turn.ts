@@ -43,3 +43,13 @@ export function turnOf(message: Message, key: string = message.id): Turn {
     tokensPerSecond: running ? undefined : tokensPerSecond(message.usage, message.duration_s),
   }
 }
+
+/**
+ * `turn` as the server has stored it. A crash can cost the server the last moment of an answer that
+ * the reader has seen: that text stays before the reader until the page is loaded again.
+ */
+export function endedAs(turn: Turn, message: Message): Turn {
+  const stored = turnOf(message, turn.key)
+  const hasMore = turn.length > stored.length && turn.text.startsWith(message.response)
+  return hasMore ? { ...stored, text: turn.text, length: turn.length } : stored
+}

@@ -1,5 +1,6 @@
 /** Mermaid diagrams, drawn after the end of an answer above their source. */
 
+import { persistent } from '@/lib/persistent'
 import { cleanDiagram } from '@/markdown/clean'
 
 export type Theme = 'light' | 'dark'
@@ -15,9 +16,11 @@ const drawn = new Map<string, string>()
 let queue: Promise<unknown> = Promise.resolve()
 let count = 0
 
-const mermaid: Draw = async (source, theme) => {
-  const { default: library } = await import('mermaid')
-  library.initialize({
+const library = persistent(async () => (await import('mermaid')).default)
+
+const drawWithMermaid: Draw = async (source, theme) => {
+  const mermaid = await library()
+  mermaid.initialize({
     startOnLoad: false,
     securityLevel: 'strict',
     theme: theme === 'dark' ? 'dark' : 'neutral',
@@ -31,11 +34,11 @@ const mermaid: Draw = async (source, theme) => {
       'htmlLabels', 'flowchart', 'themeCSS', 'fontFamily', 'altFontFamily', 'dompurifyConfig',
     ],
   })
-  return (await library.render(`diagram-${++count}`, source)).svg
+  return (await mermaid.render(`diagram-${++count}`, source)).svg
 }
 
 /** Draws every diagram below `root` that is not drawn in this theme yet; `draw` is for tests. */
-export async function drawDiagrams(root: ParentNode, theme: Theme, draw: Draw = mermaid): Promise<void> {
+export async function drawDiagrams(root: ParentNode, theme: Theme, draw: Draw = drawWithMermaid): Promise<void> {
   for (const box of root.querySelectorAll<HTMLElement>('.md-code[data-language="mermaid"]')) {
     const source = box.querySelector('code')?.textContent ?? ''
     const has = box.querySelector('.md-diagram') !== null
@@ -52,7 +55,8 @@ async function drawOnce(source: string, theme: Theme, draw: Draw): Promise<strin
   const key = `${theme} ${source}`
   const known = drawn.get(key)
   if (known !== undefined) return known
-  const work = queue.then(() => draw(source, theme))
+  // Asked again when its turn comes: the same diagram may have been waiting in front of it.
+  const work = queue.then(() => drawn.get(key) ?? draw(source, theme))
   queue = work.catch(() => undefined)
   try {
     const svg = await work

@@ -1,6 +1,8 @@
 /** The heavy parts, loaded by the first answer that needs them. */
 
-import { shallowRef } from 'vue'
+import { shallowRef, type ShallowRef } from 'vue'
+import { persistent } from '@/lib/persistent'
+import type { Sleep } from '@/stream/wait'
 
 /** Code as HTML; null for a language that is not known. */
 export type Highlight = (code: string, language: string) => string | null
@@ -13,27 +15,27 @@ export interface Extras {
 }
 export type ExtraName = keyof Extras
 
-/** What is loaded so far; a new object each time, so that watching it tells when to draw again. */
-export const extras = shallowRef<Extras>({})
+type Loaders = { [Name in ExtraName]: () => Promise<Required<Extras>[Name]> }
 
-const loaders: { [Name in ExtraName]: () => Promise<Required<Extras>[Name]> } = {
-  highlight: async () => (await import('@/markdown/highlight')).highlight,
-  typeset: async () => (await import('@/markdown/typeset')).typeset,
+export interface Loading {
+  /** What is loaded so far; a new object each time, so that watching it tells when to draw again. */
+  extras: ShallowRef<Extras>
+  /** May be called as often as one likes. Resolves when the part is there, however long that takes. */
+  load(name: ExtraName): Promise<void>
 }
-const loading = new Map<ExtraName, Promise<void>>()
 
-/** Loads it once. A load that failed, such as without a network, may be tried again. */
-export function load(name: ExtraName): Promise<void> {
-  const known = loading.get(name)
-  if (known) return known
-  const begun = loaders[name]().then(
-    (part) => {
+export function loading(loaders: Loaders, pause?: Sleep): Loading {
+  const extras = shallowRef<Extras>({})
+  const once = <Name extends ExtraName>(name: Name): (() => Promise<void>) =>
+    persistent(async () => {
+      const part = await loaders[name]()
       extras.value = { ...extras.value, [name]: part }
-    },
-    () => {
-      loading.delete(name)
-    },
-  )
-  loading.set(name, begun)
-  return begun
+    }, pause)
+  const parts = { highlight: once('highlight'), typeset: once('typeset') }
+  return { extras, load: (name) => parts[name]() }
 }
+
+export const { extras, load } = loading({
+  highlight: async () => (await import('@/markdown/highlight')).highlight,
+  typeset: async () => (await import('@/markdown/typeset')).load(),
+})

@@ -1,8 +1,9 @@
 /** Formulas; a chunk of its own, with fonts from our own origin. */
 
 import katex from 'katex'
-import 'katex/dist/katex.min.css'
+import styles from 'katex/dist/katex.min.css?url'
 import type { Typeset } from '@/markdown/extras'
+import { addStyles } from '@/markdown/styles'
 
 /** For programs only, and the sanitiser would turn it into visible text. */
 const SOURCE = /<annotation encoding="application\/x-tex">[^<]*<\/annotation>/g
@@ -19,3 +20,8 @@ export const typeset: Typeset = (tex, display) =>
       maxSize: 30,
     })
     .replace(SOURCE, '')
+
+export async function load(): Promise<Typeset> {
+  await addStyles(styles)
+  return typeset
+}

@@ -51,7 +51,8 @@ export async function* ask(
       yield* line.retry()
       continue
     }
-    if (response.ok) return yield* answered(response, line, means)
+    // A page that a proxy puts in between is a success too, but not an answer of ours.
+    if (response.ok && response.headers.has(MESSAGE_HEADER)) return yield* answered(response, line, means)
     const error = await errorOf(response)
     if (!BUSY.has(error.status) || ++busy > MOST_BUSY_REPLIES) return yield refusal(error, false)
     yield* line.retry(error.retryAfter_s)

@@ -35,7 +35,7 @@ function opened(turn: Turn, event: Of<'opened'>): Turn {
     ...turn,
     id: event.messageId,
     conversation_id: event.conversationId,
-    siblings: turn.siblings.map((id) => id || event.messageId),
+    siblings: [...new Set(turn.siblings.map((id) => id || event.messageId))],
     phase: turn.phase === 'sending' ? 'waiting' : turn.phase,
     reconnecting: undefined,
   }

@@ -24,13 +24,14 @@ export async function* readFrames(
 ): AsyncGenerator<EventSourceMessage, void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
+  const lines = lineFeeds()
   let frames: EventSourceMessage[] = []
   const parser = createParser({ onEvent: (frame) => frames.push(frame) })
   try {
     for (;;) {
       const { done, value } = await unlessSilent(reader.read(), sleep)
       if (done) return
-      parser.feed(decoder.decode(value, { stream: true }))
+      parser.feed(lines(decoder.decode(value, { stream: true })))
       const ready = frames
       frames = []
       yield* ready
@@ -38,6 +39,20 @@ export async function* readFrames(
   } finally {
     // Also reached when the consumer leaves early: the socket must not stay open behind its back.
     void reader.cancel().catch(() => undefined)
+  }
+}
+
+/**
+ * Turns every end of a line into one line feed, over any number of pieces. The parser would keep a
+ * piece that ends in CR until it knows whether LF follows, and after the last event nothing follows.
+ */
+function lineFeeds(): (piece: string) => string {
+  let wasReturn = false
+  return (piece) => {
+    if (!piece) return piece
+    const rest = wasReturn && piece.startsWith('\n') ? piece.slice(1) : piece
+    wasReturn = piece.endsWith('\r')
+    return rest.replace(/\r\n?/g, '\n')
   }
 }
 

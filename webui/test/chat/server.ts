@@ -3,7 +3,7 @@
 import { vi } from 'vitest'
 import type { Conversation, Message } from '@/api/wire'
 import { noSettings } from '@/api/client'
-import { bytes, doneFrame, textFrame } from '../stream/helpers'
+import { bytes, doneFrame, errorFrame, textFrame } from '../stream/helpers'
 
 export const id = (n: number): string => n.toString(16).padStart(32, '0')
 
@@ -29,6 +29,7 @@ export interface Stream {
   key: string | null
   text(text: string, end: number): void
   done(end: number, reason?: string): void
+  error(code: string, end: number): void
   cut(): void
 }
 
@@ -42,6 +43,8 @@ export class FakeServer {
   nextId = 50
   isOffline = false
   stopped: (() => Message) | null = null
+  /** What a test answers itself, by method and path; what it leaves is answered from the rows. */
+  reply: (call: string) => Response | Promise<Response> | undefined = () => undefined
 
   install(): void {
     vi.stubGlobal('fetch', (path: string, init: RequestInit = {}) => this.answer(path, init))
@@ -51,6 +54,8 @@ export class FakeServer {
     const call = `${init.method ?? 'GET'} ${path}`
     this.calls.push(call)
     if (this.isOffline) throw new TypeError('network error')
+    const own = this.reply(call)
+    if (own) return own
     const body = init.body ? (JSON.parse(String(init.body)) as Record<string, unknown>) : null
     if (call === 'POST /api/chat') return this.open(id(this.nextId++), body, init)
     const found = /\/api\/chat\/([0-9a-f]+)\/(events|stop)/.exec(path)
@@ -79,6 +84,10 @@ export class FakeServer {
         write(doneFrame(end, '\n', reason))
         controller.close()
       },
+      error: (code, end) => {
+        write(errorFrame(code, end))
+        controller.close()
+      },
       cut: () => controller.error(new TypeError('network error')),
     })
     const headers = { 'x-message-id': messageId, 'x-conversation-id': id(100), 'content-type': 'text/event-stream' }
@@ -88,3 +97,10 @@ export class FakeServer {
 
 /** Lets everything that was begun go as far as it can: promises, streams and one frame. */
 export const settled = (ms = 40): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A reply that the test gives when it likes. */
+export function held(): { reply: Promise<Response>; give(response: Response): void } {
+  let give!: (response: Response) => void
+  const reply = new Promise<Response>((resolve) => (give = resolve))
+  return { reply, give }
+}

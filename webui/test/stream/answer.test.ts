@@ -5,7 +5,7 @@ import { fold } from '@/stream/fold'
 import { turnFor } from '@/chat/compose'
 import { noSettings } from '@/api/client'
 import {
-  body, bytes, collect, CONVERSATION, doneFrame, framesOf, ID, means, random, refusal, stream, textFrame, textOf,
+  body, bytes, collect, CONVERSATION, doneFrame, errorFrame, framesOf, ID, means, random, refusal, stream, textFrame, textOf,
   type Call, type Reply,
 } from './helpers'
 
@@ -57,6 +57,11 @@ describe('a question', () => {
     const events = await collect(ask(question, 'key', way))
     expect(events.at(-1)).toMatchObject({ kind: 'refused', status: 503 })
     expect(way.calls.length).toBe(13)
+  })
+
+  it('does not take the page of a proxy for an answer', async () => {
+    const events = await collect(ask(question, 'key', means([() => new Response('<h1>Log in</h1>')])))
+    expect(events).toMatchObject([{ kind: 'refused', stored: false, problem: { code: 'http_200' } }])
   })
 
   it('waits as long as the server asks', async () => {
@@ -137,6 +142,23 @@ describe('an answer', () => {
     expect(kinds(await collect(events))).toEqual(['reconnecting'])
   })
 
+  it('ends where the server has less of it than the reader', async () => {
+    const way = means([
+      () => stream(body([bytes(textFrame('all of it', 9))], 'cut')),
+      () => stream(body([bytes(errorFrame('server_restarted', 6))])),
+    ])
+    const events = await collect(follow(ID, 0, way))
+    expect(textOf(events)).toBe('all of it')
+    expect(events.at(-1)).toMatchObject({ kind: 'error', frame: { code: 'server_restarted' } })
+    expect(way.calls[1]?.headers['last-event-id']).toBe('9')
+  })
+
+  it('gets its end over a line whose last byte is a lone CR', async () => {
+    const way = means([() => stream(body([bytes(framesOf(DELTAS, 0, '\r'))], 'hang'))])
+    expect((await collect(follow(ID, 0, way))).at(-1)?.kind).toBe('done')
+    expect(way.calls.length).toBe(1)
+  }, 2000)
+
   it('does not mind frames of a kind that this page does not know', async () => {
     const odd = `id: 0\nevent: sources\ndata: []\n\nid: 0\nevent: later\ndata: x\n\n`
     const way = means([() => stream(body([bytes(odd + framesOf(DELTAS, 0))]))])
@@ -163,7 +185,7 @@ function unreliable(next: () => number, line: string): Reply {
 }
 
 describe('whatever is cut, and wherever', () => {
-  it.each(['\n', '\r\n'])('not a character is lost or repeated, with lines ending in %j', async (line) => {
+  it.each(['\n', '\r\n', '\r'])('not a character is lost or repeated, with lines ending in %j', async (line) => {
     for (let seed = 1; seed <= 150; seed++) {
       const way = means(unreliable(random(seed), line))
       let turn = turnFor({ query: 'q', conversationId: null, parentId: null, model: '', settings: noSettings() }, 'k', [], 0)
@@ -176,7 +198,7 @@ describe('whatever is cut, and wherever', () => {
       expect(turn).toMatchObject({ phase: 'done', status: 'complete', id: ID })
       expect(ends).toEqual(['done'])
     }
-  })
+  }, 30_000)
 
   it('holds for every single byte of a short answer', async () => {
     const all = bytes(framesOf(DELTAS, 0, '\r\n'))
@@ -187,5 +209,5 @@ describe('whatever is cut, and wherever', () => {
       ])
       expect(textOf(await collect(follow(ID, 0, way)))).toBe(WHOLE)
     }
-  })
+  }, 30_000)
 })

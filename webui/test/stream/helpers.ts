@@ -44,6 +44,11 @@ export function doneFrame(end: number, line = '\n', reason = 'stop'): string {
   return `id: ${end}${line}event: done${line}data: ${JSON.stringify(frame)}${line}${line}`
 }
 
+export function errorFrame(code: string, end: number, line = '\n'): string {
+  const frame = { message_id: ID, code, message: `it is ${code}` }
+  return `id: ${end}${line}event: error${line}data: ${JSON.stringify(frame)}${line}${line}`
+}
+
 /** The frames of an answer given as deltas, from character `after` on, as the server sends them. */
 export function framesOf(deltas: string[], after: number, line = '\n'): string {
   let at = 0
