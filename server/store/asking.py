@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.core.errors import Conflict, Unprocessable
@@ -16,9 +16,9 @@ from server.store.conversations import (
     insert_conversation,
     no_message,
 )
-from server.store.rows import SELECT_MESSAGE, as_json
+from server.store.rows import SELECT_MESSAGE, as_json, storable
 from server.store.tables import conversations, messages
-from server.store.tree import siblings_of, with_siblings
+from server.store.tree import Branches, branches_at, with_siblings
 from server.wire.browser import (
     ChatRequest,
     Conversation,
@@ -26,6 +26,19 @@ from server.wire.browser import (
     Message,
     NewConversation,
     SeedTurn,
+)
+
+# Made once: writing a statement costs as much as running it.
+PUT = insert(messages)
+FOLLOW = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("found"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("leaf_id", "update_time", "model", "name", "named_by", "settings")
+        }
+    )
 )
 
 
@@ -40,6 +53,8 @@ class NewMessage:
     """The request's Idempotency-Key."""
     fingerprint: str = ""
     """Of the request's body; compared when the key was seen before."""
+    title: str = ""
+    """What the conversation is called from now on, if nobody has named it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +100,15 @@ async def put_question(
         "key": new.key,
         "fingerprint": new.fingerprint,
     }
-    await connection.execute(insert(messages).values(row))
-    siblings = await siblings_of(connection, conversation.id, parent_id)
+    await connection.execute(PUT, row)
+    branches = Branches.alone(row["id"])
+    if new.request.conversation_id:
+        branches = await branches_at(connection, conversation.id, parent_id)
     # Made from what was written, as reading it again costs a third of the whole question.
     known = {name: row[name] for name in row.keys() & Message.model_fields.keys()}
     return Asked(
         await _follow(connection, conversation, new, row["id"], now),
-        Message(**known | {"settings": new.settings, "siblings": siblings}),
+        Message(**known | asdict(branches) | {"settings": new.settings}),
         is_new=True,
     )
 
@@ -138,7 +155,7 @@ async def _conversation(
         rows.append(row | {"id": new_uuid(), "query": query, "response": response})
         leaf_id = rows[-1]["id"]
     if rows:
-        await connection.execute(insert(messages), rows)
+        await connection.execute(PUT, rows)
     return conversation.model_copy(update={"leaf_id": leaf_id})
 
 
@@ -171,12 +188,16 @@ async def _follow(
     names = GenerationSettings.model_fields
     chosen = GenerationSettings(**{name: getattr(new.request, name) for name in names})
     kept = (as_json(conversation.settings) or {}) | (as_json(chosen) or {})
-    values = {"leaf_id": id, "update_time": now, "model": new.model}
-    await connection.execute(
-        update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(values | {"settings": kept})
-    )
+    unnamed = conversation.named_by == "nobody" and new.title
+    values = {
+        "leaf_id": id,
+        "update_time": now,
+        "model": new.model,
+        "name": storable(new.title) if unnamed else conversation.name,
+        "named_by": "first exchange" if unnamed else conversation.named_by,
+    }
+    found = {"found": conversation.id, "settings": kept}
+    await connection.execute(FOLLOW, values | found)
     settings = GenerationSettings.model_validate(kept)
     return conversation.model_copy(update=values | {"settings": settings, "running": True})
 

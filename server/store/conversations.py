@@ -12,7 +12,7 @@ from server.core.errors import NotFound
 from server.core.ids import new_uuid
 from server.store.cursor import Cursor
 from server.store.database import Database
-from server.store.rows import SELECT_CONVERSATION, as_json, storable, to_conversation
+from server.store.rows import SELECT_CONVERSATION, as_json, to_conversation
 from server.store.search import excerpts, holding, needle
 from server.store.tables import conversations, messages
 from server.store.tree import newest_below
@@ -77,20 +77,6 @@ class Conversations:
                     .values(values)
                 )
             return await find_conversation(connection, owner, id)
-
-    async def name(self, owner: str, id: str, name: str) -> bool:
-        """Name it after its first exchange. False: it has a name, or is not there any more."""
-        async with self._database.writing() as connection:
-            done = await connection.execute(
-                update(conversations)
-                .where(
-                    conversations.c.owner == owner,
-                    conversations.c.id == id,
-                    conversations.c.named_by == "nobody",
-                )
-                .values(name=storable(name), named_by="first exchange")
-            )
-            return done.rowcount > 0
 
     async def delete(self, owner: str, id: str) -> None:
         """With its messages; on SQLite their text is overwritten. Raises `NotFound`."""

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from server.core.errors import RequestError, StartError, Unavailable
 from server.core.limits import RETRY_AFTER_S
 from server.store import sqlite_file
-from server.store.engine import BEGIN, BUSY_S, POSTGRES, SQLITE, make_engine
+from server.store.engine import BEGIN, POSTGRES, SQLITE, TURN_S, make_engine
 from server.store.faults import at_start, damaged, translated
 from server.store.migrate import upgrade
 
@@ -109,7 +109,7 @@ class Database:
             yield
             return
         try:
-            async with asyncio.timeout(BUSY_S):
+            async with asyncio.timeout(TURN_S):
                 await self._turn.acquire()
         except TimeoutError as error:
             raise Unavailable(

@@ -13,6 +13,8 @@ SQLITE: Final = "sqlite+aiosqlite"
 POSTGRES: Final = "postgresql+asyncpg"
 BUSY_S: Final = 5.0
 """Nobody waits longer for a lock of somebody else."""
+TURN_S: Final = 30.0
+"""How long writers of this process queue for one another, in a burst of questions."""
 COMMAND_S: Final = 30.0
 CONNECTIONS: Final = 5
 MORE_CONNECTIONS: Final = 15

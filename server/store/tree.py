@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import CTE, ColumnElement, RowMapping, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +12,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server.store.rows import to_message
 from server.store.tables import messages
 from server.wire.browser import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """The messages with one parent, oldest first: all of them, and by their question."""
+
+    siblings: tuple[str, ...]
+    versions: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[RowMapping]) -> Branches:
+        by_query: dict[str, list[str]] = {}
+        ids = []
+        for row in rows:
+            ids.append(row["id"])
+            by_query.setdefault(row["query"], []).append(row["id"])
+        return cls(tuple(ids), tuple(map(tuple, by_query.values())))
+
+    @classmethod
+    def alone(cls, id: str) -> Branches:
+        return cls((id,), ((id,),))
 
 
 def branch_above(owner: str, end: str, length: int) -> CTE:
@@ -41,16 +63,16 @@ async def newest_below(connection: AsyncConnection, conversation_id: str, id: st
     return id
 
 
-async def siblings_of(
+async def branches_at(
     connection: AsyncConnection, conversation_id: str, parent_id: str | None
-) -> tuple[str, ...]:
-    """The ids of all messages right below `parent_id`, oldest first."""
-    found = await connection.scalars(
-        select(messages.c.id)
+) -> Branches:
+    """All messages right below `parent_id`."""
+    found = await connection.execute(
+        select(messages.c.id, messages.c.query)
         .where(messages.c.conversation_id == conversation_id, messages.c.parent_id == parent_id)
         .order_by(messages.c.number)
     )
-    return tuple(found)
+    return Branches.of(found.mappings())
 
 
 async def with_siblings(
@@ -71,12 +93,8 @@ async def with_siblings(
 
 def joined(rows: Iterable[RowMapping], tree: Iterable[RowMapping]) -> list[Message]:
     """The messages in `rows`; `tree`: at least all their siblings, oldest first."""
-    children: defaultdict[str | None, dict[str, list[str]]] = defaultdict(dict)
-    order: defaultdict[str | None, list[str]] = defaultdict(list)
+    children: defaultdict[str | None, list[RowMapping]] = defaultdict(list)
     for row in tree:
-        children[row["parent_id"]].setdefault(row["query"], []).append(row["id"])
-        order[row["parent_id"]].append(row["id"])
-    return [
-        to_message(row, order[row["parent_id"]], children[row["parent_id"]].values())
-        for row in rows
-    ]
+        children[row["parent_id"]].append(row)
+    here = {parent_id: Branches.of(below) for parent_id, below in children.items()}
+    return [to_message(row, **asdict(here[row["parent_id"]])) for row in rows]

@@ -49,10 +49,14 @@ class Store:
 
 
 def question(
-    query: str = "why", key: str | None = None, fingerprint: str = "", **more: Any
+    query: str = "why",
+    key: str | None = None,
+    fingerprint: str = "",
+    title: str = "",
+    **more: Any,
 ) -> NewMessage:
     request = ChatRequest.model_validate({"query": query, **more})
-    return NewMessage(request, "tiny", GenerationSettings(), key, fingerprint)
+    return NewMessage(request, "tiny", GenerationSettings(), key, fingerprint, title)
 
 
 def sqlite_url(file: Path) -> str:

@@ -110,13 +110,14 @@ async def test_a_change_touches_only_what_it_names(store: Store) -> None:
 
 
 async def test_the_first_exchange_names_what_nobody_named(store: Store) -> None:
-    asked = await store.ask()
-    assert await store.conversations.name(ANN, asked.conversation_id, "Why\0 so")
-    conversation = await store.conversations.get(ANN, asked.conversation_id)
+    first = await store.exchange(title="Why\0 so")
+    conversation = await store.conversations.get(ANN, first.conversation_id)
     assert (conversation.name, conversation.named_by) == ("Why\ufffd so", "first exchange")
-    assert not await store.conversations.name(ANN, asked.conversation_id, "Again")
+    await store.ask(conversation_id=conversation.id, title="Again")
+    assert (await store.conversations.get(ANN, conversation.id)).name == "Why\ufffd so"
     [item] = await made(store, "mine")
-    assert not await store.conversations.name(ANN, item.id, "yours")
+    await store.ask(conversation_id=item.id, title="yours")
+    assert (await store.conversations.get(ANN, item.id)).name == "mine"
 
 
 async def test_deleting_takes_the_messages_too(store: Store) -> None:
@@ -140,5 +141,4 @@ async def test_conversations_of_somebody_else_are_not_found(store: Store) -> Non
         await store.conversations.change(ANN, bobs.id, ConversationChange(name="mine"))
     with pytest.raises(NotFound):
         await store.conversations.delete(ANN, bobs.id)
-    assert not await store.conversations.name(ANN, bobs.id, "mine")
     assert await store.conversations.get(BOB, bobs.id) == bobs

@@ -124,7 +124,6 @@ class Answers:
         """From the first token to the last frame, whatever happens."""
         began = asyncio.get_running_loop().time()
         run = answering.run
-        naming = asyncio.create_task(_quietly(answering.name))
         try:
             await asyncio.wait([answering.making])
             ended = asyncio.get_running_loop().time()
@@ -133,7 +132,8 @@ class Answers:
             times = (None, None) if first is None else (first - began, ended - first)
             outcome = _outcome(answering, failure, times)
             failure = await self._record(answering, outcome) or failure
-            run.close(_last_frame(answering, outcome, failure, await naming), failure)
+            name = await _quietly(answering.name)
+            run.close(_last_frame(answering, outcome, failure, name), failure)
         finally:
             self._note(answering, alone=False)
             self._live.pop(run.message.id, None)

@@ -64,6 +64,7 @@ class Chat:
         self._answers = Answers(
             parts.messages, grace_s=settings.grace_s, checkpoint_s=settings.checkpoint_s
         )
+        self._asking: set[asyncio.Task[Run | Message]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -84,13 +85,16 @@ class Chat:
         With a `key` that was seen before, nothing is stored and the answer of then is given.
         """
         # Once the question is stored its answer must begin, even if the caller is gone by then.
-        return await asyncio.shield(
-            asyncio.create_task(self._ask(owner, request, key, fingerprint))
-        )
+        asking = asyncio.create_task(self._ask(owner, request, key, fingerprint))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        asked = await asyncio.shield(asking)
+        return asked if isinstance(asked, Run) else await self.find(owner, asked.id)
 
     async def _ask(
         self, owner: str, request: ChatRequest, key: str | None, fingerprint: str
-    ) -> Run:
+    ) -> Run | Message:
+        """The answer that has begun, or the message that the same key made before."""
         if len(self._answers) >= self._settings.max_running:
             raise Overloaded(
                 f"{len(self._answers)} answers are being made, and no more at once; try again "
@@ -102,11 +106,12 @@ class Chat:
             conversation = await self._conversations.get(owner, request.conversation_id)
         model = await self._resolve(request, conversation)
         settings = self._settled(request, conversation)
+        title = title_from(request.query)
         asked = await self._messages.ask(
-            owner, NewMessage(request, model.name, settings, key, fingerprint)
+            owner, NewMessage(request, model.name, settings, key, fingerprint, title)
         )
         if not asked.is_new:
-            return await self.find(owner, asked.message.id)
+            return asked.message
         return self._begin(owner, request, asked, model)
 
     def _begin(self, owner: str, request: ChatRequest, asked: Asked, model: ChatModel) -> Run:
@@ -118,7 +123,7 @@ class Chat:
             past=lambda: self._past(owner, asked.message, request.history),
             recover_s=self._settings.recover_s,
         )
-        self._answers.start(owner, run, generation, self._namer(owner, asked))
+        self._answers.start(owner, run, generation, self._namer(owner, asked.conversation.id))
         return run
 
     async def _past(self, owner: str, message: Message, history: object) -> list[Turn]:
@@ -154,16 +159,11 @@ class Chat:
             merged["system"] = self._settings.system
         return GenerationSettings.model_validate(merged)
 
-    def _namer(self, owner: str, asked: Asked) -> Callable[[], Awaitable[str]]:
-        conversation = asked.conversation
+    def _namer(self, owner: str, conversation_id: str) -> Callable[[], Awaitable[str]]:
+        """Somebody may give it another name while it is being answered."""
 
         async def name() -> str:
-            if conversation.named_by != "nobody":
-                return conversation.name
-            title = title_from(asked.message.query)
-            if await self._conversations.name(owner, conversation.id, title):
-                return title
-            return (await self._conversations.get(owner, conversation.id)).name
+            return (await self._conversations.get(owner, conversation_id)).name
 
         return name
 
@@ -173,6 +173,11 @@ class Chat:
         if answering is not None:
             return answering.run
         message = await self._messages.get(owner, message_id)
+        if message.status == "running" and self._asking:  # stored just now, and about to begin
+            await asyncio.wait(set(self._asking))
+            if answering := self._answers.find(owner, message_id):
+                return answering.run
+            message = await self._messages.get(owner, message_id)
         conversation = await self._conversations.get(owner, message.conversation_id)
         return _as_run(message, conversation.name)
 

@@ -20,6 +20,7 @@ from server.core.errors import (
 from server.core.settings import ChatSettings
 from server.features.chat.catalogue import ChatModel
 from server.features.chat.run import Run
+from server.store.messages import Asked, NewMessage
 from server.wire.browser import ChatRequest, ConversationChange
 from tests.fakes.waiting import until
 from tests.features.chat.conftest import FAST, Make, World
@@ -271,6 +272,29 @@ async def test_one_key_makes_one_answer(world: Make) -> None:
     with pytest.raises(Unprocessable):
         await here.chat.ask(ME, asked("other"), key="k", fingerprint="g")
     assert (await here.chat.ask("you", asked(), key="k", fingerprint="f")).is_new
+
+
+async def test_an_answer_that_is_about_to_begin_is_found_as_a_running_one(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await world(answers("Yes."))
+    store, stored, go_on = here.messages.ask, asyncio.Event(), asyncio.Event()
+
+    async def dawdle(owner: str, new: NewMessage) -> Asked:
+        done = await store(owner, new)
+        if done.is_new:
+            stored.set()
+            await go_on.wait()
+        return done
+
+    monkeypatch.setattr(here.messages, "ask", dawdle)
+    first = asyncio.create_task(here.chat.ask(ME, asked(), key="k"))
+    await stored.wait()
+    second = asyncio.create_task(here.chat.ask(ME, asked(), key="k"))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    for run in (await first, await second):
+        assert (await followed(here, run))[:2] == ("Yes.", ["done"])
 
 
 async def test_one_branch_has_one_answer_at_a_time(world: Make) -> None:
