@@ -40,6 +40,10 @@ class Answer:
         """The next bytes, `b""` at the end. Raises `CutOff` or `BadAnswer`."""
         return await self._connection.chunk()
 
+    def abort(self) -> None:
+        """Hang up; whoever waits for a chunk gets `CutOff`."""
+        self._connection.abort()
+
 
 class Exchange:
     """One request and its answer; a class, because a generator costs more than the request."""

@@ -8,7 +8,8 @@ from contextlib import aclosing
 import pytest
 from pydantic import SecretStr
 
-from server.clients.gateway import GatewayClient, Piece
+from server.clients.chat_stream import Piece
+from server.clients.gateway import GatewayClient
 from server.core.errors import (
     BadAnswer,
     BadRequest,
@@ -226,3 +227,33 @@ async def test_what_the_gateway_does_not_know_is_none(gateway: Upstream) -> None
     assert await client.count_tokens("echo", [{"role": "user", "content": "x"}]) is None
     gateway.script = says(whole(b'{"count":12,"max_model_len":64,"tokens":[]}'))
     assert await client.count_tokens("echo", []) == 12
+
+
+async def test_a_silent_gateway_is_hung_up_on(
+    gateway: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.clients.chat_stream.GRACE_S", 0.05)
+    monkeypatch.setattr("server.clients.chat_stream.BETWEEN_TOKENS_S", 0.1)
+
+    async def script(_: Received, writer: Writer) -> None:
+        writer.write(STREAM_HEAD + chunk(delta("a")))
+        await writer.drain()
+        await asyncio.sleep(30)
+
+    gateway.script = script
+    got = []
+    with pytest.raises(CutOff, match="silent"):
+        async with asyncio.timeout(3):
+            async for piece in client_of(gateway).chat(BODY, "r"):
+                got.append(piece.text)
+    assert got == ["a"]
+
+
+async def test_the_time_a_reader_takes_is_not_the_gateways(
+    gateway: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.clients.chat_stream.GRACE_S", 0.02)
+    monkeypatch.setattr("server.clients.chat_stream.BETWEEN_TOKENS_S", 0.05)
+    gateway.script = says(STREAM_HEAD + chunk(delta("a")) + chunk(finish() + DONE) + LAST_CHUNK)
+    async for _ in client_of(gateway).chat(BODY, "r"):
+        await asyncio.sleep(0.3)

@@ -219,3 +219,12 @@ def test_each_example_runs(shipped: Launch, example: str, says: str) -> None:
     done = subprocess.run(command, cwd=CODE, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
+
+
+def test_the_example_of_the_web_chat_runs(shipped: Launch) -> None:
+    command = [sys.executable, "examples/web_chat.py", "--base-url", shipped.address("api")]
+    done = subprocess.run(command, cwd=CODE, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    answer, end, _ = done.stdout.rsplit("\n", 2)
+    assert "Shortline" in answer
+    assert end == "(stop)"

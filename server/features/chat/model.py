@@ -18,7 +18,8 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict
 
-from server.clients.gateway import GatewayClient, Piece
+from server.clients.chat_stream import Piece
+from server.clients.gateway import GatewayClient
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 

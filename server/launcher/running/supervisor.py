@@ -64,6 +64,8 @@ class Supervisor:
         )
         self.keepers = [Keeper(plan, home.log_of(plan.name), around) for plan in prepared.children]
         self._begun: list[Keeper] = []
+        self._excused: list[Keeper] = []
+        """They did not start, and it was said why."""
         self._publish()
 
     async def run(self, on_ready: Callable[[], None]) -> int:
@@ -150,8 +152,13 @@ class Supervisor:
             return False  # the gateway's own failure says why
         if await self._begin(keeper) or keeper.held:
             return True
-        if keeper.plan.role not in WORKERS or _hopeless(others):
+        if keeper.plan.role not in WORKERS:
             raise StartError(_why(keeper))
+        if _hopeless(others):
+            # Of those that failed in the same moment none but this one may get to say why.
+            failed = (k for k in others if k.plan.role in WORKERS and k not in self._excused)
+            raise StartError("\n".join(map(_why, failed)))
+        self._excused.append(keeper)
         self._note(f"{_why(keeper)}\nIt is tried again while the others go on.")
         return False
 

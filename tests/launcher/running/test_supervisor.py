@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 import time
+from typing import Any
 
 import psutil
 import pytest
 
+from server.launcher.running.child import Child
 from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState
+from server.wire.process import RoleSettings
 from tests.fakes.waiting import until
 from tests.launcher.fleet import PROVIDER, SECRET, Fleet
 
@@ -163,9 +166,28 @@ async def test_a_model_that_fails_is_named_while_the_others_serve(home: Home) ->
 async def test_when_every_local_model_fails_so_does_the_start(home: Home) -> None:
     behaviour = {"model_worker a": "fail", "model_worker b": "exit"}
     fleet = Fleet(home, models=("a", "b"), behaviour=behaviour)
-    assert await asyncio.wait_for(fleet.run(), 5) == 1
+    assert await asyncio.wait_for(fleet.run(), 20) == 1
     assert fleet.view.has("model_worker a did not start: no weights")
     assert fleet.view.has("model_worker b did not start: exit code 3")
+
+
+async def test_of_models_that_fail_in_the_same_moment_each_says_why(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = Child.spawn
+
+    async def refuse_workers(module: str, settings: RoleSettings, **more: Any) -> Child:
+        if settings.name.startswith("model_worker"):
+            raise OSError(12, f"no memory for {settings.name}")
+        return await spawn(module, settings, **more)
+
+    monkeypatch.setattr(Child, "spawn", refuse_workers)
+    fleet = Fleet(home, models=("a", "b", "c"))
+    assert await asyncio.wait_for(fleet.run(), 20) == 1
+    for name in "abc":
+        assert fleet.view.has(
+            f"model_worker {name} did not start", f"no memory for model_worker {name}"
+        )
 
 
 async def test_an_online_provider_is_reason_enough_to_go_on(home: Home) -> None:

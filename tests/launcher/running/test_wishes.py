@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 import psutil
 import pytest
 
 from server.launcher.setup.home import Home
+from server.wire.launcher import ChildState
 from tests.fakes.waiting import until
 from tests.launcher.fleet import Fleet
 
@@ -131,14 +133,23 @@ async def test_a_crash_after_a_start_is_mended_as_any_other(home: Home) -> None:
 
 
 async def test_wishes_come_true_in_their_order(home: Home) -> None:
-    fleet = Fleet(home, app=True)
+    statuses: list[str] = []
+
+    def note(children: Sequence[ChildState]) -> None:
+        status = next(child.status for child in children if child.name == A)
+        if status not in statuses[-1:]:
+            statuses.append(status)
+
+    fleet = Fleet(home, app=True, changed=note)
     async with fleet.running():
         pid = fleet.pid(A)
         for ask in ("stop", "start", "restart", "start", "start"):
             await fleet.wish(ask, A)
-        await until(lambda: len(fleet.story("start")) == 6)
-        await until(lambda: fleet.state(A).status == "ready")
+        # The child itself may be restarted before it can tell that it was started.
+        await until(lambda: statuses.count("starting") == 3, limit_s=20)
+        await until(lambda: fleet.state(A).status == "ready", limit_s=20)
         assert fleet.pid(A) != pid
+        assert statuses.count("starting") == 3
 
 
 async def test_servers_and_strangers_are_not_at_anybodys_disposal(home: Home) -> None:
