@@ -30,6 +30,8 @@ class Routed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path != "/api" and not path.startswith("/api/"):
+            if path.startswith("//"):  # some proxies drop a slash, and then it is another path
+                raise NotFound("There is nothing at this path.")
             await self._rest(scope, receive, send)
             return
         scope["app"] = self  # with an application there, the router raises what it refuses

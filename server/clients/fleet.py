@@ -81,6 +81,10 @@ class ControllerClient:
         """Send it no new requests."""
         await self._tell("/fleet/drain", worker)
 
+    async def resume(self, worker: WorkerRef) -> None:
+        """After `drain`: send it requests again."""
+        await self._tell("/fleet/resume", worker)
+
     async def lost(self, worker: WorkerRef) -> None:
         """Its process has ended; without a generation, whatever worker is at that address."""
         await self._tell("/fleet/lost", worker)

@@ -22,6 +22,7 @@ class FleetRoutes:
             ("POST", "/fleet/beat"): telling(Beat, self._beat),
             ("POST", "/fleet/leave"): telling(WorkerRef, self._leave),
             ("POST", "/fleet/drain"): telling(WorkerRef, self._drain),
+            ("POST", "/fleet/resume"): telling(WorkerRef, self._resume),
             ("POST", "/fleet/lost"): telling(WorkerRef, self._lost),
             ("GET", "/fleet"): asking(lambda: self._registry.view().model_dump(mode="json")),
         }
@@ -38,6 +39,9 @@ class FleetRoutes:
 
     async def _drain(self, _scope: Scope, worker: WorkerRef) -> object:
         return _answer(known=self._registry.drain(worker))
+
+    async def _resume(self, _scope: Scope, worker: WorkerRef) -> object:
+        return _answer(known=self._registry.resume(worker))
 
     async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
         return _answer(known=self._registry.remove(worker, "worker process ended"))

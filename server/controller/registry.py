@@ -145,6 +145,15 @@ class Registry:
             self._publish()
         return entry is not None
 
+    def resume(self, ref: WorkerRef) -> bool:
+        """After `drain`: send it requests again. False when it is not known."""
+        entry = self._find(ref)
+        if entry is not None and entry.view.state == "draining":
+            entry.view = entry.view.model_copy(update={"state": "ready"})
+            log.info("worker serves again", extra=_fields(entry.view))
+            self._publish()
+        return entry is not None
+
     def remove(self, ref: WorkerRef, reason: str) -> bool:
         """It is gone at once, and its generation does not come back. False when not known."""
         entry = self._find(ref)

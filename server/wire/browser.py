@@ -54,6 +54,12 @@ def _storable(text: str) -> str:
     return text
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("there is nothing but white space in it")
+    return text
+
+
 def _several(value: object) -> object:
     """OpenAI's clients may send one stop text, or null."""
     return () if value is None else (value,) if isinstance(value, str) else value
@@ -109,7 +115,7 @@ class ChatRequest(GenerationSettings):
 
     model_config = ConfigDict(extra="ignore")
 
-    query: Text = Field(min_length=1)
+    query: Annotated[Text, AfterValidator(_said)]
     conversation_id: Id | Literal[""] | None = None
     """None or empty: a new conversation."""
     conversation_name: Name = ""
@@ -218,7 +224,7 @@ class NewConversation(Frozen):
 class ConversationChange(Frozen):
     """What is null stays as it is."""
 
-    name: Annotated[Name, StringConstraints(min_length=1)] | None = None
+    name: Annotated[Name, AfterValidator(_said)] | None = None
     pinned: bool | None = None
     model: ModelName | None = None
     settings: GenerationSettings | None = None
@@ -236,8 +242,9 @@ class QueueFrame(Frozen):
     message_id: Id
     position: int
     """1: next in line; 0: not waiting any more."""
-    reason: Literal["queue", "recovering"] = "queue"
-    """`recovering`: the way to the model was lost and is being found again."""
+    reason: Literal["queue", "recovering", "waiting"] = "queue"
+    """`recovering`: the way to the model was lost and is being found again; `waiting`: no worker
+    serves the model at the moment, and one is waited for."""
 
 
 class DoneFrame(Frozen):

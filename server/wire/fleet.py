@@ -3,7 +3,8 @@
     worker   -> POST /fleet/register   Registration     -> Registered
     worker   -> POST /fleet/beat       Beat             -> Registered (known=False: register anew)
     worker   -> POST /fleet/leave      WorkerRef
-    operator -> POST /fleet/drain      WorkerRef
+    operator -> POST /fleet/drain      WorkerRef        nothing new is sent there
+    operator -> POST /fleet/resume     WorkerRef        after a drain
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
     anyone   -> GET  /fleet             FleetView        now
     gateway  -> GET  /fleet/events     FleetView, one a line, at once and after every change

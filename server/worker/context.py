@@ -5,15 +5,9 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+from server.core.context import check_chars
 from server.core.errors import ContextLengthExceeded
 from server.worker.engine import Chat, Prompt, Text, Tokens
-
-MAX_CHARS_PER_TOKEN = 16
-"""On average, over a text that fills a context: prose has 4 to 5 in English and fewer elsewhere.
-Single tokens are longer, as 64 spaces are one in some vocabularies, but a text is not made of
-nothing else."""
-_SLACK_CHARS = 1024
-"""For contexts so short that one long word is most of the text."""
 
 
 def room(
@@ -57,23 +51,6 @@ def check_length(context_length: int | None, prompt: Prompt) -> None:
             check_chars(context_length, len(text), param="prompt")
         case Chat(turns):
             check_chars(context_length, sum(len(turn.text) for turn in turns), param="messages")
-
-
-def check_chars(context_length: int | None, chars: int, *, param: str) -> None:
-    """Raises `ContextLengthExceeded` for a text of `chars` characters that cannot fit."""
-    if context_length is None or chars <= max_chars(context_length):
-        return
-    raise ContextLengthExceeded(
-        f"This model's maximum context length is {context_length} tokens. However, your {param} "
-        f"has {chars} characters, more than so many tokens can hold. "
-        f"Please reduce the length of the {param}.",
-        param=param,
-    )
-
-
-def max_chars(context_length: int) -> int:
-    """Characters that may fit into a context; a text with more is not worth tokenising."""
-    return MAX_CHARS_PER_TOKEN * context_length + _SLACK_CHARS
 
 
 _UNLIMITED = 4096

@@ -216,3 +216,12 @@ def test_a_worker_that_never_beats_never_expires(registry: Registry, clock: Manu
     clock.advance(10 * FASTCHAT_EVICT_S)
     registry.sweep()
     assert states(registry) == {A: "ready"}
+
+
+def test_a_drained_worker_can_serve_again(registry: Registry) -> None:
+    registry.register(registration())
+    assert registry.drain(ref())
+    assert not list(registry.ready())
+    assert registry.resume(ref())
+    assert states(registry) == {A: "ready"}
+    assert not registry.resume(ref(B))

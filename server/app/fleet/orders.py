@@ -40,25 +40,32 @@ class Orders:
         if action not in process.can:
             raise Conflict(f"{name} is {process.status}: it cannot be told to {action} now.")
         log.info("an operator's order", extra={"child": name, "action": action})
-        if action == "drain":
-            await self._drain(process)
+        if action == "drain" or (action == "start" and process.status == "draining"):
+            await self._route(process, serving=action == "start")
         else:
-            self._say(Request(ask=action, child=name))
+            self._say(Request(ask=action, child=process.name))
         return process
 
     def _find(self, name: str) -> ProcessReport:
-        for process in self._feed.report().processes:
+        """By its name, or by the part after its role where that is enough."""
+        processes = self._feed.report().processes
+        for process in processes:
             if process.name == name:
                 return process
-        raise NotFound("There is no process of this name.")
+        short = [process for process in processes if process.name.partition(" ")[2] == name]
+        if len(short) == 1:
+            return short[0]
+        known = ", ".join(process.name for process in processes)
+        raise NotFound(f"There is no process of this name; there are: {known}.")
 
-    async def _drain(self, process: ProcessReport) -> None:
+    async def _route(self, process: ProcessReport, *, serving: bool) -> None:
+        """Have new requests sent there, or none."""
         workers = {worker.address: worker for worker in self._watch.known.workers}
         worker = workers.get(process.address or "")
         if self._controller is None or worker is None:
             raise Conflict(f"{process.name} is not known to the controller any more.")
         ref = WorkerRef(address=worker.address, generation=worker.generation)
         try:
-            await self._controller.drain(ref)
+            await (self._controller.resume if serving else self._controller.drain)(ref)
         except TransportError as error:
             raise Unavailable("The controller does not answer.", retry_after_s=1) from error

@@ -16,6 +16,8 @@ Action = Literal["start", "stop", "restart", "drain"]
 WORKERS = ("model_worker", "online_api")
 _UP = ("starting", "loading", "ready")
 _DOWN = ("backoff", "quarantined", "stopped")
+_ROUTED: dict[str, tuple[Action, ...]] = {"ready": ("drain",), "draining": ("start",)}
+"""What can be done to a worker whose process is not ours."""
 _NOBODY = Traffic()
 
 
@@ -69,7 +71,7 @@ def _stranger(known: Known, worker: WorkerView) -> ProcessReport:
         status=worker.state,
         address=worker.address,
         models=worker.models,
-        can=("drain",) if worker.state == "ready" else (),
+        can=_ROUTED.get(worker.state, ()),
         **_work(known, worker),
     )
 
@@ -99,6 +101,8 @@ def _possible(child: ChildState, worker: WorkerView | None) -> Iterator[Action]:
         yield "restart"
     if worker is not None and worker.state == "ready":
         yield "drain"
+    if worker is not None and worker.state == "draining" and child.status == "ready":
+        yield "start"
 
 
 def _missing(known: Known, expected: tuple[str, ...]) -> Iterator[str]:

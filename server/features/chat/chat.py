@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from server.clients.gateway import GatewayClient
+from server.core.context import check_chars
 from server.core.errors import ModelNotFound, Overloaded, UpstreamFailed
 from server.core.limits import RETRY_AFTER_S
 from server.core.settings import ChatSettings
@@ -106,6 +107,8 @@ class Chat:
             conversation = await self._conversations.get(owner, request.conversation_id)
         model = await self._resolve(request, conversation)
         settings = self._settled(request, conversation)
+        chars = len(request.query) + len(settings.system or "")
+        check_chars(model.context_length, chars, param="query")
         title = title_from(request.query)
         asked = await self._messages.ask(
             owner, NewMessage(request, model.name, settings, key, fingerprint, title)

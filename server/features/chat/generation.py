@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from secrets import randbelow
+from typing import Literal
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.prompt_values import PromptValue
@@ -110,6 +111,7 @@ class Generation:
             except Diverged as error:
                 raise _lost_for_good() from error
             except LOST as error:
+                frame = self._looking(error)
                 pause_s = recovery.pause_s(self._run.length, cost=self._began or _killed(error))
                 if pause_s is None:
                     raise _as_refusal(error, self._run.length) from error
@@ -117,7 +119,7 @@ class Generation:
                     "asking the model again",
                     extra={"message_id": self._run.message.id, "cause": str(error)},
                 )
-            self._run.wait_at(self._recovering())
+            self._run.wait_at(frame)
             await asyncio.sleep(pause_s)
 
     async def _prompt(self, chain: Chain) -> PromptValue:
@@ -175,8 +177,11 @@ class Generation:
             if position and not self._run.length:
                 self._run.wait_at(QueueFrame(message_id=self._run.message.id, position=position))
 
-    def _recovering(self) -> QueueFrame:
-        return QueueFrame(message_id=self._run.message.id, position=0, reason="recovering")
+    def _looking(self, error: Exception) -> QueueFrame:
+        """Nothing was lost where nobody had begun: then there is just no worker."""
+        absent = isinstance(error, Unavailable) and not self._began and not self._run.length
+        reason: Literal["waiting", "recovering"] = "waiting" if absent else "recovering"
+        return QueueFrame(message_id=self._run.message.id, position=0, reason=reason)
 
 
 def _with_seed(settings: GenerationSettings) -> GenerationSettings:

@@ -15,10 +15,10 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from zlib import crc32
 
+from server.core.context import check_chars
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
 from server.wire.process import Report
-from server.worker.context import check_chars
 from server.worker.engine import (
     Ask,
     Chat,

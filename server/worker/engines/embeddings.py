@@ -22,10 +22,10 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
+from server.core.context import check_chars, max_chars
 from server.core.errors import BadRequest, ContextLengthExceeded, StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
-from server.worker.context import check_chars, max_chars
 from server.worker.engine import Embedded, Engine, Say
 from server.worker.engines._context import check_context
 from server.worker.engines._device import one_device, pick_device, pick_dtype

@@ -192,8 +192,11 @@ export interface QueueFrame {
   message_id: string
   /** 1: next in line; 0: not waiting any more. */
   position: number
-  /** `recovering`: the way to the model was lost and is being found again. */
-  reason: 'queue' | 'recovering'
+  /**
+   * `recovering`: the way to the model was lost and is being found again; `waiting`: no worker
+   * serves the model at the moment, and one is waited for.
+   */
+  reason: 'queue' | 'recovering' | 'waiting'
 }
 
 export interface DoneFrame {
