@@ -30,6 +30,7 @@ BAD_BODIES: dict[str, bytes] = {
     "very deep": b"[" * 100_000,
     "endless number": b'{"query":"a","seed":' + b"9" * 5_000 + b"}",
     "very many values": b'{"query":"a","x":[' + b"1," * 600_000 + b"1]}",
+    "white space": b'{"query":" \\n "}',
     "empty question": b'{"query":""}',
     "long question": b'{"query":"' + b"a" * 200_001 + b'"}',
     "no question": b"{}",

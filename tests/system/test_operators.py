@@ -160,6 +160,8 @@ def test_a_drained_worker_ends_its_answers_and_gets_no_more(
         assert Listener(web.url, f"to the other {n}", model="echo").whole().code == "done"
     seen(lambda: operator.process(SECOND).served == second + 4)
     assert operator.process(FIRST).served == first
+    operator.order(FIRST, "start")
+    operator.wait(FIRST, "ready")
     operator.restart_all()
     seen(lambda: operator.models() == {"echo": "ready", "slow": "ready"})
 

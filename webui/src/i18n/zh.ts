@@ -73,7 +73,7 @@ const zh: typeof en = {
     asJson: 'JSON',
     hello: '想了解些什么？',
     suggestions: '建议的问题',
-    suggest: ['Shortline 是什么？', 'API 使用哪个端口？', '怎样添加一个模型？', '你是谁？'],
+    suggest: ['Shortline 是什么？', 'API 使用哪个端口？', '怎么添加模型？', '你是谁？'],
     older: '正在加载更早的消息',
     toBottom: '跳到末尾',
     newText: '下方有新内容',
