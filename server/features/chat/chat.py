@@ -18,7 +18,7 @@ from server.core.context import check_chars
 from server.core.errors import ModelNotFound, Overloaded, UpstreamFailed
 from server.core.limits import RETRY_AFTER_S
 from server.core.settings import ChatSettings
-from server.features.chat.answers import Answers
+from server.features.chat.answers import Answering, Answers
 from server.features.chat.catalogue import Catalogue, ChatModel
 from server.features.chat.events import Event
 from server.features.chat.generation import Generation
@@ -172,17 +172,22 @@ class Chat:
 
     async def find(self, owner: str, message_id: str) -> Run:
         """An answer that is being made, or one that was. Raises `NotFound`."""
+        found = await self._look_up(owner, message_id)
+        if isinstance(found, Answering):
+            return found.run
+        conversation = await self._conversations.get(owner, found.conversation_id)
+        return _as_run(found, conversation.name)
+
+    async def _look_up(self, owner: str, message_id: str) -> Answering | Message:
         answering = self._answers.find(owner, message_id)
         if answering is not None:
-            return answering.run
+            return answering
         message = await self._messages.get(owner, message_id)
-        if message.status == "running" and self._asking:  # stored just now, and about to begin
+        if message.status != "running":
+            return message
+        if self._asking:  # stored just now, and about to begin
             await asyncio.wait(set(self._asking))
-            if answering := self._answers.find(owner, message_id):
-                return answering.run
-            message = await self._messages.get(owner, message_id)
-        conversation = await self._conversations.get(owner, message.conversation_id)
-        return _as_run(message, conversation.name)
+        return self._answers.find(owner, message_id) or await self._messages.get(owner, message_id)
 
     def events(self, run: Run, after: int = 0) -> AsyncGenerator[Event]:
         """From character `after` of the answer on; ends after `done` or `error`."""
@@ -197,10 +202,11 @@ class Chat:
 
     async def stop(self, owner: str, message_id: str) -> Message:
         """End an answer and keep what there is of it; one that has ended stays as it is."""
-        answering = self._answers.find(owner, message_id)
-        if answering is not None:
-            answering.end_because("stopped")
-            await answering.run.ended()
+        found = await self._look_up(owner, message_id)
+        if isinstance(found, Message):
+            return found
+        found.end_because("stopped")
+        await found.run.ended()
         return await self._messages.get(owner, message_id)
 
     async def cancel_conversation(self, owner: str, conversation_id: str) -> None:
