@@ -18,6 +18,8 @@ from server.core.errors import ConfigError
 
 ENV_PREFIX = "SHORTLINE_"
 NESTED = "__"
+NO_SETTINGS = frozenset({"SHORTLINE_WEB"})
+"""Variables that speak to the build (`hatch_build.py`), and may be left over from it."""
 
 KeyPath = tuple[str | int, ...]
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -124,7 +126,7 @@ def _overrides(environ: Mapping[str, str]) -> dict[str, Any]:
     """`SHORTLINE_A__B=v` as `{"a": {"b": "v"}}`; a value that starts like JSON is read as JSON."""
     tree: dict[str, Any] = {}
     for variable, value in environ.items():
-        if not variable.startswith(ENV_PREFIX):
+        if not variable.startswith(ENV_PREFIX) or variable in NO_SETTINGS:
             continue
         *sections, field = variable.removeprefix(ENV_PREFIX).lower().split(NESTED)
         node = tree

@@ -198,3 +198,8 @@ def test_a_list_of_models_that_is_all_comments_is_empty(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text("models:\n  # - name: a\n")
     assert read_settings(FleetSettings, file).models == ()
+
+
+def test_a_variable_of_the_build_is_no_setting(tmp_path: Path) -> None:
+    environ = {"SHORTLINE_WEB": "require"}
+    assert read_settings(FleetSettings, tmp_path / "none", environ=environ) == FleetSettings()
