@@ -3,7 +3,7 @@ import tailwind from '@tailwindcss/vite'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 
-const backend = process.env.SHORTLINE_BACKEND ?? 'http://127.0.0.1:7861'
+const backend = process.env.BACKEND ?? 'http://127.0.0.1:7861'
 
 export default defineConfig({
   plugins: [vue(), tailwind()],

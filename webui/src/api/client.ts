@@ -74,6 +74,9 @@ function withQuery(path: string, values: Record<string, string | number | null |
 
 const conversation = (id: string): string => `/api/conversations/${encodeURIComponent(id)}`
 
+/** As `server/app/routes/conversations.py` limits it. */
+export const MAX_SEARCH_CHARS = 200
+
 export interface PageOf {
   cursor?: string | null
   search?: string

@@ -59,10 +59,14 @@ export const useThread = defineStore('thread', () => {
       return
     }
     await guarded(async (isCurrent) => {
-      const [row, page] = await Promise.all([api.getConversation(to), api.listMessages(to)])
+      const isListed = conversations.items.some((item) => item.id === to)
+      // Of one that may not exist nothing more is asked until it is known to.
+      const reading = isListed ? api.listMessages(to) : undefined
+      const [row, page] = await Promise.all([api.getConversation(to), reading])
+      const messages = page ?? (await api.listMessages(to))
       if (!isCurrent()) return
       adopt(row)
-      show(page)
+      show(messages)
     })
   }
 

@@ -6,9 +6,10 @@ import { codePoints } from '@/lib/text'
 
 /**
  * sending: the question is not stored yet; waiting: stored, no text yet; queued: in a line, at
- * `position`; recovering: the way to the model is being found again; done: nothing more will come.
+ * `position`; unserved: no worker has the model, one is waited for; recovering: the way to the model is
+ * being found again; done: nothing more will come.
  */
-export type Phase = 'sending' | 'waiting' | 'queued' | 'recovering' | 'streaming' | 'done'
+export type Phase = 'sending' | 'waiting' | 'queued' | 'unserved' | 'recovering' | 'streaming' | 'done'
 
 export interface Turn extends Message {
   /** The same from the first moment on, while `id` changes when the server has named the message. */
@@ -24,6 +25,8 @@ export interface Turn extends Message {
   reconnecting?: number
   /** The reader wants it to end and the server has not confirmed it. */
   stopping?: boolean
+  /** The way to the model was lost on the way: its time is not the time of writing. */
+  recovered?: boolean
   tokensPerSecond?: number
 }
 
@@ -49,7 +52,8 @@ export function turnOf(message: Message, key: string = message.id): Turn {
  * the reader has seen: that text stays before the reader until the page is loaded again.
  */
 export function endedAs(turn: Turn, message: Message): Turn {
-  const stored = turnOf(message, turn.key)
+  const figures = turnOf(message, turn.key)
+  const stored = turn.recovered ? { ...figures, recovered: true, tokensPerSecond: undefined } : figures
   const hasMore = turn.length > stored.length && turn.text.startsWith(message.response)
   return hasMore ? { ...stored, text: turn.text, length: turn.length } : stored
 }

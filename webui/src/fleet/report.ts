@@ -6,6 +6,12 @@ export type Action = ProcessReport['can'][number]
 
 export const ACTIONS: readonly Action[] = ['start', 'restart', 'drain', 'stop']
 
+/** Something an operator wants of a process. */
+export interface Order {
+  process: ProcessReport
+  action: Action
+}
+
 const TONES: Record<string, Tone> = {
   ready: 'good',
   waiting: 'moving',
@@ -16,6 +22,7 @@ const TONES: Record<string, Tone> = {
   backoff: 'warning',
   suspect: 'warning',
   quarantined: 'bad',
+  gone: 'bad',
   stopped: 'off',
 }
 
@@ -42,8 +49,13 @@ export function shortName({ name, role }: ProcessReport): string {
 }
 
 /** Whether it belongs to another machine: it serves, yet no process of this one. */
-export function isElsewhere({ pid, status }: ProcessReport): boolean {
-  return pid === null && ['ready', 'suspect', 'draining'].includes(status)
+export function isElsewhere(process: ProcessReport): boolean {
+  return process.pid === null && isUp(process)
+}
+
+/** Whether it does its work, though perhaps nothing new is sent to it. */
+export function isUp({ status }: ProcessReport): boolean {
+  return ['ready', 'suspect', 'draining'].includes(status)
 }
 
 /** Workers with the greatest trouble first, then by name; services as the launcher starts them. */
@@ -78,6 +90,29 @@ export function servedAlone(report: FleetReport, process: ProcessReport): string
     (other) => other.name !== process.name && other.status === 'ready',
   )
   return process.models.filter((model) => !others.some((other) => other.models.includes(model)))
+}
+
+/** What `start` is called here: a worker that drains runs already, and only takes requests again. */
+export function wordOf({ process, action }: Order): Action | 'resume' {
+  return action === 'start' && process.status === 'draining' ? 'resume' : action
+}
+
+/** Whether an operator should think twice: it ends a worker, or leaves a model without any. */
+export function needsThought(report: FleetReport, { process, action }: Order): boolean {
+  return action === 'stop' || (action === 'drain' && servedAlone(report, process).length > 0)
+}
+
+/** Those that are not as they should be, or that the server has something to say about. */
+export function troubled(report: FleetReport): ProcessReport[] {
+  const isNamed = ({ name }: ProcessReport) => report.missing.some((words) => words.startsWith(`${name} `))
+  return report.processes.filter((process) => toneOf(process.status) !== 'good' || isNamed(process))
+}
+
+/** Models of processes that are here, and that nobody serves now. */
+export function unserved(report: FleetReport): string[] {
+  const served = report.processes.filter(({ status }) => status === 'ready').flatMap(({ models }) => models)
+  const models = troubled(report).flatMap((process) => process.models)
+  return [...new Set(models)].filter((model) => !served.includes(model))
 }
 
 export type Cannot = 'elsewhere' | 'running' | 'notRunning' | 'draining' | 'busy' | 'core' | 'now'

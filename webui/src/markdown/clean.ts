@@ -30,10 +30,15 @@ const DIAGRAM: Config = {
 
 let shared: { answers: Purifier; diagrams: Purifier } | undefined
 
-/** Instances of our own: hooks on the library's shared one would reach others. */
+/**
+ * Instances of our own: hooks on the library's shared one would reach others. Each has its rules
+ * set once, since rules given with a call are read anew for it, which takes longer than the work.
+ */
 function purifiers(): { answers: Purifier; diagrams: Purifier } {
   if (!shared) {
     shared = { answers: DOMPurify(window), diagrams: DOMPurify(window) }
+    shared.answers.setConfig(ANSWER)
+    shared.diagrams.setConfig(DIAGRAM)
     shared.answers.addHook('afterSanitizeAttributes', closeWays)
     shared.diagrams.addHook('uponSanitizeElement', (node) => {
       if (node.nodeName.toLowerCase() === 'style') node.textContent = quiet(node.textContent ?? '')
@@ -66,9 +71,9 @@ function quiet(css: string): string {
 }
 
 export function cleanAnswer(html: string): DocumentFragment {
-  return purifiers().answers.sanitize(html, ANSWER) as unknown as DocumentFragment
+  return purifiers().answers.sanitize(html) as unknown as DocumentFragment
 }
 
 export function cleanDiagram(svg: string): DocumentFragment {
-  return purifiers().diagrams.sanitize(svg, DIAGRAM) as unknown as DocumentFragment
+  return purifiers().diagrams.sanitize(svg) as unknown as DocumentFragment
 }

@@ -30,11 +30,14 @@ const TICK = icon('<path d="M20 6 9 17l-5-5"/>')
 function view(code: string, language: string, sheet: Sheet): string {
   const { labels } = sheet
   const copy = escapeHtml(labels.copy)
+  // Shown by the style sheet when the drawing has failed.
+  const unreadable =
+    language === 'mermaid' ? `<p class="md-diagram-failed" dir="auto">${escapeHtml(labels.diagramFailed)}</p>` : ''
   return (
-    `<div class="md-code" data-language="${escapeHtml(language)}"><div class="md-code-bar">` +
+    `<div class="md-code" dir="ltr" data-language="${escapeHtml(language)}"><div class="md-code-bar">` +
     `<span>${escapeHtml(language || labels.code)}</span>` +
     `<button type="button" class="md-copy" data-copy="" aria-label="${copy}" title="${copy}">${COPY}${TICK}</button>` +
-    `</div><pre tabindex="0"><code>${coloured(code, language, sheet)}</code></pre></div>\n`
+    `</div><pre tabindex="0"><code>${coloured(code, language, sheet)}</code></pre>${unreadable}</div>\n`
   )
 }
 

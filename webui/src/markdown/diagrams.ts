@@ -45,9 +45,9 @@ export async function drawDiagrams(root: ParentNode, theme: Theme, draw: Draw = 
     if (!source.trim() || (has && box.dataset.ownDrawn === theme)) continue
     const svg = await drawOnce(source, theme, draw)
     // The reader may have gone on, or the text may have changed, while it was drawn.
-    if (svg && box.isConnected && box.querySelector('code')?.textContent === source) {
-      place(box, svg, theme)
-    }
+    if (!box.isConnected || box.querySelector('code')?.textContent !== source) continue
+    box.toggleAttribute('data-own-failed', svg === null)
+    if (svg !== null) place(box, svg, theme)
   }
 }
 
@@ -64,7 +64,7 @@ async function drawOnce(source: string, theme: Theme, draw: Draw): Promise<strin
     drawn.set(key, svg)
     return svg
   } catch {
-    return null // the source stays, which says more than an error would
+    return null // the source stays, which says more than the library's error would
   }
 }
 

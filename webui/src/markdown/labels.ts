@@ -5,6 +5,11 @@ export interface Labels {
   /** Of code whose language is not named. */
   code: string
   image: string
+  /** On a picture that stands in the text itself. */
+  imageShow: string
+  /** On a picture of another site, which stands for `{host}`. */
+  imageOpens: string
+  diagramFailed: string
   taskDone: string
   taskOpen: string
   note: string
@@ -19,6 +24,9 @@ export const englishLabels: Labels = {
   copied: 'Copied',
   code: 'Code',
   image: 'Image',
+  imageShow: 'Show or hide the picture',
+  imageOpens: 'Opens {host} in a new tab',
+  diagramFailed: 'This diagram could not be drawn.',
   taskDone: 'Done',
   taskOpen: 'Open',
   note: 'Note',

@@ -14,6 +14,7 @@ export const typeset: Typeset = (tex, display) =>
       displayMode: display,
       throwOnError: false,
       strict: 'ignore',
+      errorColor: 'var(--danger)',
       // Links, images and styles stay out, and no formula expands or grows without end.
       trust: false,
       maxExpand: 200,

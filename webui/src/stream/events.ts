@@ -9,7 +9,7 @@ export type AnswerEvent =
   | { kind: 'opened'; messageId: string; conversationId: string }
   /** `end`: code points of the whole answer with this text. */
   | { kind: 'text'; text: string; end: number }
-  | { kind: 'queue'; position: number; reason: 'queue' | 'recovering' }
+  | { kind: 'queue'; position: number; reason: QueueFrame['reason'] }
   | { kind: 'done'; frame: DoneFrame }
   | { kind: 'error'; frame: ErrorFrame }
   /** The connection is lost; try number `attempt` comes after a pause. */

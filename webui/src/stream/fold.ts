@@ -55,7 +55,8 @@ function grown(turn: Turn, event: Of<'text'>): Turn {
 }
 
 function queued(turn: Turn, event: Of<'queue'>): Turn {
-  if (event.reason === 'recovering') return { ...turn, phase: 'recovering', position: undefined }
+  if (event.reason === 'recovering') return { ...turn, phase: 'recovering', position: undefined, recovered: true }
+  if (event.reason === 'waiting') return { ...turn, phase: 'unserved', position: undefined }
   if (event.position > 0) return { ...turn, phase: 'queued', position: event.position }
   return { ...turn, phase: turn.text ? 'streaming' : 'waiting', position: undefined }
 }
@@ -68,7 +69,7 @@ function finished(turn: Turn, { frame }: Of<'done'>): Turn {
     left_out: frame.left_out,
     first_token_s: frame.first_token_s,
     duration_s: frame.duration_s,
-    tokensPerSecond: tokensPerSecond(frame.usage, frame.duration_s),
+    tokensPerSecond: turn.recovered ? undefined : tokensPerSecond(frame.usage, frame.duration_s),
   }
 }
 

@@ -11,13 +11,11 @@ export function useReached(
   reach: () => void,
   changed: () => unknown,
 ): void {
-  let near = false
   let observer: IntersectionObserver | undefined
 
   function observe(element: HTMLElement): void {
     const look = (entries: IntersectionObserverEntry[]): void => {
-      near = entries[entries.length - 1]?.isIntersecting ?? false
-      if (near) reach()
+      if (entries[entries.length - 1]?.isIntersecting) reach()
     }
     observer = new IntersectionObserver(look, {
       root: element.closest('[data-scroller]'),
@@ -30,11 +28,19 @@ export function useReached(
     end,
     (element) => {
       observer?.disconnect()
-      near = false
       if (element) observe(element)
     },
     { immediate: true, flush: 'post' },
   )
-  watch(changed, () => near && reach(), { flush: 'post' })
+  // Looked at afresh in the next frame: where the end was before the change says nothing.
+  watch(
+    changed,
+    () => {
+      if (!end.value || !observer) return
+      observer.unobserve(end.value)
+      observer.observe(end.value)
+    },
+    { flush: 'post' },
+  )
   onScopeDispose(() => observer?.disconnect())
 }

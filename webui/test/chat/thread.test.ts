@@ -33,6 +33,16 @@ describe('a new conversation', () => {
   })
 })
 
+describe('a conversation that is not there', () => {
+  it('is asked for once', async () => {
+    server.reply = () => new Response('{}', { status: 404 })
+    const thread = useThread()
+    await thread.open(id(100))
+    expect(thread.problem?.code).toBe('http_404')
+    expect(server.calls).toEqual([`GET /api/conversations/${id(100)}`])
+  })
+})
+
 describe('an open conversation', () => {
   beforeEach(() => {
     server.rows = [conversation(100)]

@@ -32,6 +32,15 @@ describe.each([
   })
 })
 
+const SOURCES = import.meta.glob<string>('/src/**/*.{ts,vue}', { query: '?raw', import: 'default', eager: true })
+
+it('are there for every key that the page names', () => {
+  const known = new Set([...texts(en).keys(), ...texts(moreEn).keys()])
+  const named = Object.values(SOURCES).flatMap((text) => [...text.matchAll(/\bt\('([\w.]+\w)'[,)]/g)])
+  expect(named.length).toBeGreaterThan(100)
+  expect(named.map(([, key]) => key).filter((key) => !known.has(key ?? ''))).toEqual([])
+})
+
 describe('top-level names', () => {
   it('of one file never hide those of the other', () => {
     expect(Object.keys(en).filter((key) => key in moreEn)).toEqual([])

@@ -68,6 +68,7 @@ describe('diagrams', () => {
     await drawDiagrams(root, 'light', picky)
     expect(drawn(root)).toEqual(['light'])
     expect(root.querySelector('.md-code')!.textContent).toContain(bad)
+    expect([...root.querySelectorAll('.md-code')].map((box) => box.hasAttribute('data-own-failed'))).toEqual([true, false])
   })
   it('do not appear where the text has changed or gone meanwhile', async () => {
     const [changed, gone] = [shown(source()), shown(source())]

@@ -39,6 +39,16 @@ describe('a turn', () => {
     expect(lost.phase).toBe('recovering')
     expect(fold(lost, { kind: 'text', text: 'x', end: 4 })).toMatchObject({ phase: 'streaming', text: 'hé😀x' })
   })
+  it('says that a worker is waited for', () => {
+    const unserved = after(opened, { kind: 'queue', position: 0, reason: 'waiting' })
+    expect(unserved.phase).toBe('unserved')
+    expect(fold(unserved, { kind: 'queue', position: 2, reason: 'queue' })).toMatchObject({ phase: 'queued' })
+  })
+  it('tells no speed where the time of finding the way again is in it', () => {
+    const end = after(opened, text, { kind: 'queue', position: 1, reason: 'recovering' }, done('stop'))
+    expect(end.status).toBe('complete')
+    expect(end.tokensPerSecond).toBeUndefined()
+  })
   it('counts the tries of a lost connection until it is back', () => {
     const lost = after(opened, { kind: 'reconnecting', attempt: 2 })
     expect(lost.reconnecting).toBe(2)

@@ -5,13 +5,25 @@ const NEAR = 40
 
 type Element = Readonly<Ref<HTMLElement | null>>
 
+/** How far the last answer is: what makes new text, where late pictures and older turns do not. */
+export interface Written {
+  key: string
+  length: number
+  running: boolean
+}
+
+/** Whether the same answer has more text than before. Its last words may come with its end. */
+export function hasGrown(now: Written | null, before: Written | null | undefined): boolean {
+  return Boolean(now && before?.running && now.key === before.key && now.length > before.length)
+}
+
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
 /**
  * Keeps the end of `inner` in sight in `box` while text is added, until the reader scrolls up, and
- * again once they are back at the end. `unseen`: text was added below what they look at.
+ * again once they are back at the end. `unseen`: `written` went on below what they look at.
  */
-export function useStick(box: Element, inner: Element) {
+export function useStick(box: Element, inner: Element, written: () => Written | null) {
   const atEnd = ref(true)
   const unseen = ref(false)
   let sticks = true
@@ -40,7 +52,6 @@ export function useStick(box: Element, inner: Element) {
     const of = box.value
     if (!of) return
     if (sticks) of.scrollTop = of.scrollHeight
-    else if (of.scrollHeight > lastHeight) unseen.value = true
     look(of)
   }
 
@@ -49,6 +60,7 @@ export function useStick(box: Element, inner: Element) {
     const of = box.value
     if (!of) return
     sticks = true
+    unseen.value = false
     of.scrollTo({ top: of.scrollHeight, behavior: smooth && !calm.matches ? 'smooth' : 'instant' })
     if (!smooth) look(of)
   }
@@ -62,6 +74,14 @@ export function useStick(box: Element, inner: Element) {
     if (of && anchor?.isConnected) of.scrollTop += anchor.getBoundingClientRect().top - before
     if (of) look(of)
   }
+
+  watch(
+    written,
+    (now, before) => {
+      if (!sticks && hasGrown(now, before)) unseen.value = true
+    },
+    { flush: 'post' },
+  )
 
   const observer = new ResizeObserver(resized)
   watch(

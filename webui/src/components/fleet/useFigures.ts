@@ -1,7 +1,7 @@
 import { useI18n } from 'vue-i18n'
 import type { ProcessReport } from '@/api/wire'
 import * as format from '@/fleet/format'
-import { inFlightOf, isElsewhere } from '@/fleet/report'
+import { inFlightOf, isElsewhere, isUp, shortName } from '@/fleet/report'
 
 export type LatencyKind = 'firstByte' | 'whole'
 
@@ -31,11 +31,21 @@ export function useFigures() {
     return t('fleet.outOf', { used, slots: format.count(process.slots, locale.value) })
   }
 
+  /** As the cards call it: a worker by its own name, a part of the server by what it does. */
+  function nameOf(process: ProcessReport): string {
+    return process.name === process.role ? word('role', process.role) : shortName(process)
+  }
+
+  function roleOf(process: ProcessReport): string {
+    const role = word('role', process.role)
+    return isElsewhere(process) ? `${role} · ${t('fleet.elsewhere')}` : role
+  }
+
   return {
-    roleOf: (process: ProcessReport) =>
-      isElsewhere(process)
-        ? `${word('role', process.role)} · ${t('fleet.elsewhere')}`
-        : word('role', process.role),
+    nameOf,
+    /** Below the name: what kind it is, or what the command line calls it. */
+    kindOf: (process: ProcessReport) =>
+      nameOf(process) === word('role', process.role) ? process.name : roleOf(process),
     statusOf: (process: ProcessReport) => word('status', process.status),
     hintOf: (process: ProcessReport) => hint(process.status),
     /** Empty when the status says it all. */
@@ -51,8 +61,8 @@ export function useFigures() {
     memory: (process: ProcessReport) => format.bytes(process.memory_bytes, locale.value),
     restarts: ({ restarts }: ProcessReport) =>
       t('fleet.restarted', { n: format.count(restarts, locale.value) }, restarts),
-    /** `now`: the time of the report, by the server's clock. */
-    uptime: ({ since }: ProcessReport, now: number) =>
-      format.age(since === null ? null : Math.max(now - since, 0), locale.value),
+    /** `now`: the time of the report, by the server's clock. Nothing for what is not up. */
+    uptime: (process: ProcessReport, now: number) =>
+      format.age(isUp(process) && process.since !== null ? Math.max(now - process.since, 0) : null, locale.value),
   }
 }

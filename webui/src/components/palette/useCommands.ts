@@ -1,9 +1,10 @@
 import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { useRoute, useRouter } from 'vue-router'
-import { exportUrl } from '@/api/client'
+import { exportUrl, problemOf } from '@/api/client'
 import { useConversations } from '@/chat/conversations'
 import { useThread } from '@/chat/thread'
+import { useProblemWords } from '@/components/chat/problemWords'
 import { deleting, renaming } from '@/components/palette/asked'
 import { available, type CommandId, type Context } from '@/components/palette/commands'
 import { language, setLanguage } from '@/i18n'
@@ -16,6 +17,7 @@ import { toast } from '@/ui/toast'
 /** What can be done now, and how it is done: for the palette and for the keyboard. */
 export function useCommands() {
   const { t } = useI18n()
+  const words = useProblemWords()
   const route = useRoute()
   const router = useRouter()
   const thread = useThread()
@@ -64,8 +66,7 @@ export function useCommands() {
   }
 
   function failure(error: unknown): string {
-    const why = error instanceof Error ? error.message : ''
-    return why ? `${t('palette.actionFailed')}: ${why}` : t('palette.actionFailed')
+    return t('palette.actionFailed', { why: words(problemOf(error)) })
   }
 
   function download(format: 'markdown' | 'json'): void {

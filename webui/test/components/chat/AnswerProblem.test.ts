@@ -19,15 +19,29 @@ afterEach(() => {
 })
 
 describe('an answer that there is not', () => {
-  it('says why in our words, then in those of the server, and its code', () => {
+  it('says why in our words, then in those of the server, and keeps its code for operators', () => {
     setLanguage('en')
-    const text = mount('overloaded', 'All workers are full; retry in 7 s.').textContent
-    expect(text).toContain('All workers are busy.')
-    expect(text).toContain('retry in 7 s.')
-    expect(text).toContain('overloaded')
+    const root = mount('overloaded', 'All workers are full; retry in 7 s.')
+    expect(root.textContent).toContain('The server is too busy right now.')
+    expect(root.querySelector('[lang=en]')!.textContent).toBe('All workers are full; retry in 7 s.')
+    expect(root.textContent).not.toContain('overloaded')
+    expect(root.querySelector<HTMLElement>('[data-tip]')!.dataset.tip).toBe('Code: overloaded')
   })
-  it('shows the words of the server where we have none', () => {
-    expect(mount('too_many_streams', 'There are 2000 open streams.').textContent).toContain('2000 open streams')
+  it('has words for a code that nobody knows, and the server’s below them', () => {
+    setLanguage('zh')
+    const text = mount('the_providers_own', 'Quota exceeded.').textContent
+    expect(text).toContain('请求失败。')
+    expect(text).toContain('Quota exceeded.')
+  })
+  it('says nothing in English to a Chinese reader where our words say it all', () => {
+    setLanguage('zh')
+    const root = mount('server_restarted', 'The server went down while this answer was being made.')
+    expect(root.textContent).toContain('生成回答时服务器重新启动了。')
+    expect(root.querySelector('[lang=en]')).toBeNull()
+  })
+  it('names the status of an answer without a code', () => {
+    setLanguage('en')
+    expect(mount('http_502', 'Bad Gateway').textContent).toContain('HTTP 502')
   })
   it('can be asked again', () => {
     mount('overloaded', '').querySelector('button')!.click()
