@@ -20,9 +20,7 @@ from server.store.messages import Messages, NewMessage, Outcome
 from server.wire.browser import ChatRequest, GenerationSettings, Message
 from tests.fakes.clock import ManualClock
 
-POSTGRES = os.environ.get(
-    "TEST_POSTGRES_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/test"
-)
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/test")
 """A server on which its user may create databases."""
 ANN, BOB = "ann", "bob"
 
