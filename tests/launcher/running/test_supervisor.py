@@ -250,6 +250,7 @@ async def test_a_supervisor_that_is_cancelled_leaves_no_process(home: Home) -> N
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
     await until(lambda: not any(is_alive(pid) for pid in pids))
+    await asyncio.sleep(0.3)  # the loop, too, has to see their pipes end before it is closed
 
 
 async def test_each_child_has_a_log_of_its_own(home: Home) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 import pytest
@@ -21,9 +21,14 @@ pytestmark = pytest.mark.anyio
 A, B = "model_worker a", "model_worker b"
 
 
+async def seen(condition: Callable[[], object]) -> None:
+    """Processes start and end at the pace of the machine."""
+    await until(condition, limit_s=20)
+
+
 async def held(fleet: Fleet, name: str = A) -> None:
     await fleet.wish("stop", name)
-    await until(lambda: fleet.state(name).status == "stopped")
+    await seen(lambda: fleet.state(name).status == "stopped")
 
 
 async def test_a_worker_that_is_stopped_stays_stopped_until_it_is_started(home: Home) -> None:
@@ -33,14 +38,14 @@ async def test_a_worker_that_is_stopped_stays_stopped_until_it_is_started(home: 
         await held(fleet)
         state = fleet.state(A)
         assert (state.pid, state.address, state.detail) == (None, None, "by an operator")
-        assert not psutil.pid_exists(pid)
+        await seen(lambda: not psutil.pid_exists(pid))
         assert [event["about"] for event in fleet.story("end")] == [A]
-        await until(lambda: fleet.story("/fleet/lost"))
+        await seen(lambda: fleet.story("/fleet/lost"))
         assert fleet.story("/fleet/lost")[0]["about"]["address"] == address
         await asyncio.sleep(0.7)  # longer than the pause after a crash
         assert fleet.state(A).status == "stopped"
         await fleet.wish("start", A)
-        await until(lambda: fleet.state(A).status == "ready")
+        await seen(lambda: fleet.state(A).status == "ready")
         assert fleet.state(A).restarts == 0
         assert fleet.state(B).status == "ready"
 
@@ -50,7 +55,7 @@ async def test_a_worker_that_is_restarted_is_another_process(home: Home) -> None
     async with fleet.running():
         pid = fleet.pid(A)
         await fleet.wish("restart", A)
-        await until(lambda: fleet.state(A).status == "ready" and fleet.state(A).pid != pid)
+        await seen(lambda: fleet.state(A).status == "ready" and fleet.state(A).pid != pid)
         assert [event["about"] for event in fleet.story("end")] == [A]
         assert fleet.state(A).restarts == 0
 
@@ -58,19 +63,19 @@ async def test_a_worker_that_is_restarted_is_another_process(home: Home) -> None
 async def test_start_ends_the_pause_after_crashes(home: Home) -> None:
     fleet = Fleet(home, models=("a", "b"), behaviour={B: "exit"}, app=True)
     async with fleet.running():
-        await until(lambda: fleet.state(B).restarts == 2)
-        await until(lambda: fleet.state(B).status == "backoff")  # of two seconds
+        await seen(lambda: fleet.state(B).restarts == 2)
+        await seen(lambda: fleet.state(B).status == "backoff")  # of two seconds
         count = len(fleet.story("start"))
         began = time.monotonic()
         await fleet.wish("start", B)
-        await until(lambda: len(fleet.story("start")) > count)
+        await seen(lambda: len(fleet.story("start")) > count)
         assert time.monotonic() - began < 1.5
 
 
 async def test_stop_ends_the_pause_after_crashes_for_good(home: Home) -> None:
     fleet = Fleet(home, models=("a", "b"), behaviour={B: "exit"}, app=True)
     async with fleet.running():
-        await until(lambda: fleet.state(B).status == "backoff")
+        await seen(lambda: fleet.state(B).status == "backoff")
         await held(fleet, B)
         count = len(fleet.story("start"))
         await asyncio.sleep(0.7)
@@ -81,12 +86,12 @@ async def test_stop_ends_the_pause_after_crashes_for_good(home: Home) -> None:
 async def test_what_was_given_up_can_be_started_and_stopped(home: Home) -> None:
     fleet = Fleet(home, models=("a", "b"), behaviour={B: "exit"}, app=True)
     async with fleet.running():
-        await until(lambda: fleet.state(B).status == "quarantined", limit_s=15)
+        await seen(lambda: fleet.state(B).status == "quarantined")
         count = len(fleet.story("start"))
         await fleet.wish("start", B)
-        await until(lambda: len(fleet.story("start")) > count)
-        await until(lambda: fleet.state(B).status == "backoff")
-        await until(lambda: fleet.state(B).status == "quarantined", limit_s=15)
+        await seen(lambda: len(fleet.story("start")) > count)
+        await seen(lambda: fleet.state(B).status == "backoff")
+        await seen(lambda: fleet.state(B).status == "quarantined")
         await held(fleet, B)
 
 
@@ -94,7 +99,7 @@ async def test_the_launcher_stops_while_a_worker_is_held_or_paused(home: Home) -
     fleet = Fleet(home, models=("a", "b"), behaviour={B: "exit"}, app=True)
     async with fleet.running():
         await held(fleet)
-        await until(lambda: fleet.state(B).status == "backoff")
+        await seen(lambda: fleet.state(B).status == "backoff")
         began = time.monotonic()
     assert time.monotonic() - began < 3
     assert {keeper.state.status for keeper in fleet.supervisor.keepers} == {"stopped"}
@@ -104,7 +109,7 @@ async def test_the_launcher_stops_while_a_worker_drains(home: Home) -> None:
     fleet = Fleet(home, behaviour={A: "deaf"}, drain_s=0.1, app=True)
     async with fleet.running():
         await fleet.wish("stop", A)
-        await until(lambda: fleet.state(A).status == "stopping")
+        await seen(lambda: fleet.state(A).status == "stopping")
         pid = fleet.pid(A)
     assert not psutil.pid_exists(pid)
 
@@ -112,8 +117,8 @@ async def test_the_launcher_stops_while_a_worker_drains(home: Home) -> None:
 async def test_a_worker_that_is_held_while_it_loads_ends_no_launch(home: Home) -> None:
     fleet = Fleet(home, behaviour={A: "mute"}, app=True)
     run = asyncio.create_task(fleet.run())
-    await until(lambda: fleet.state(A).status == "loading")
-    await until(lambda: fleet.state("api").status == "ready")
+    await seen(lambda: fleet.state(A).status == "loading")
+    await seen(lambda: fleet.state("api").status == "ready")
     await fleet.wish("stop", A)
     await asyncio.wait_for(fleet.ready.wait(), 10)
     assert fleet.state(A).status == "stopped"
@@ -126,10 +131,10 @@ async def test_a_crash_after_a_start_is_mended_as_any_other(home: Home) -> None:
     async with fleet.running():
         await held(fleet)
         await fleet.wish("start", A)
-        await until(lambda: fleet.state(A).status == "ready")
+        await seen(lambda: fleet.state(A).status == "ready")
         os.kill(fleet.pid(A), signal.SIGKILL)
-        await until(lambda: fleet.state(A).restarts == 1)
-        await until(lambda: fleet.state(A).status == "ready")
+        await seen(lambda: fleet.state(A).restarts == 1)
+        await seen(lambda: fleet.state(A).status == "ready")
 
 
 async def test_wishes_come_true_in_their_order(home: Home) -> None:
@@ -146,8 +151,8 @@ async def test_wishes_come_true_in_their_order(home: Home) -> None:
         for ask in ("stop", "start", "restart", "start", "start"):
             await fleet.wish(ask, A)
         # The child itself may be restarted before it can tell that it was started.
-        await until(lambda: statuses.count("starting") == 3, limit_s=20)
-        await until(lambda: fleet.state(A).status == "ready", limit_s=20)
+        await seen(lambda: statuses.count("starting") == 3)
+        await seen(lambda: fleet.state(A).status == "ready")
         assert fleet.pid(A) != pid
         assert statuses.count("starting") == 3
 
