@@ -37,7 +37,9 @@ while not end:
         request = client.build_request("POST", "/api/chat", json=body, headers=key)
     try:
         response = client.send(request, stream=True)
-        response.raise_for_status()
+        if response.is_error:
+            response.read()
+            raise SystemExit(f"{response.status_code}: {response.json()['error']['message']}")
         event = ""
         for line in lines_of(response):
             field, _, value = line.partition(": ")
