@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from playwright.sync_api import CDPSession, expect
+from playwright.sync_api import CDPSession, Route, expect
 
 from tests.browser.chat import Chat
 from tests.browser.server import Server, sentence
@@ -67,6 +69,26 @@ def test_each_chat_keeps_its_draft_over_a_reload(chat: Chat, server: Server) -> 
     chat.page.reload()
     chat.wait_whole("of the second")
     expect(chat.composer).to_have_value("")
+
+
+def test_a_question_that_is_faster_than_its_conversation_is_sent_all_the_same(
+    chat: Chat, server: Server
+) -> None:
+    there = server.ask("was here before")
+    held: list[Route] = []
+    messages = re.compile(r"/api/conversations/\w+/messages")
+    chat.page.route(messages, lambda route: held.append(route))
+    with chat.page.expect_request(messages):
+        chat.open_chat(there)
+    chat.composer.fill("at once")
+    chat.composer.press("Enter")
+    expect(chat.composer).to_have_value("at once")
+    for route in held:
+        route.continue_()
+    chat.page.unroute(messages)
+    chat.wait_whole("at once")
+    expect(chat.composer).to_have_value("")
+    expect(chat.turns).to_have_count(2)
 
 
 def test_everything_goes_without_a_mouse(chat: Chat, server: Server) -> None:

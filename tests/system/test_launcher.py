@@ -118,7 +118,7 @@ def test_a_launcher_killed_takes_all_with_it_and_the_next_start_works(home: Path
         }
         launch.process.kill()
         until(lambda: not any(map(is_alive, children)), 5)
-        assert all(is_free(int(port)) for port in ports.values())
+        until(lambda: all(is_free(int(port)) for port in ports.values()), 5)
         assert "was killed" in command(home, "status").stdout
     with launched(home, **ports) as launch:
         assert ask(launch).status_code == 200
