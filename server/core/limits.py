@@ -36,7 +36,26 @@ QUEUE_PER_WORKER: Final = 32
 """Requests that wait for a slot; one more is answered with 429 and Retry-After."""
 TRIES_PER_REQUEST: Final = 2
 """How many workers are sent one request while nothing has reached its client."""
+MAX_TRIES: Final = 4
+"""The same where a route names several models: one more for each of them, up to this."""
 RETRY_AFTER_S: Final = 1.0
+"""At least; a worker that knows how fast its line moves says more."""
+RETRY_AFTER_MAX_S: Final = 60.0
+KEPT_FROM_BATCH: Final = 0.25
+"""Of a worker's slots, and of the places in its line; one at least, where there are several."""
+NORMAL_BEHIND_S: Final = 3.0
+BATCH_BEHIND_S: Final = 15.0
+"""A waiting request counts as come so much later than it did: by then it is before every
+interactive one that is newer. Well below `FIRST_TOKEN_S`, so that its turn can still come."""
+RETRY_SHARE: Final = 0.2
+"""Retries for each request, on the whole: the workers are asked 1.2 times as often at most."""
+RETRY_RESERVE: Final = 32
+"""Retries that may come at once: those of one worker's death."""
+BREAKER_LAST: Final = 10
+"""Requests of a worker whose outcome its circuit breaker remembers."""
+BREAKER_REST_MIN_S: Final = 1.0
+BREAKER_REST_MAX_S: Final = 8.0
+"""A worker that has healed is asked again within it."""
 
 HEADERS_S: Final = 5.0
 MAX_HEADER_BYTES: Final = 32 * 1024

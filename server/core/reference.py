@@ -21,11 +21,13 @@ from server.core.settings import (
     GatewaySettings,
     LauncherSettings,
     ModelSettings,
+    TracingSettings,
 )
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("controller", ControllerSettings),
     ("openai_api", GatewaySettings),
+    ("openai_api.tracing", TracingSettings),
     ("launcher", LauncherSettings),
     ("models (a list)", ModelSettings),
     ("api", AppSettings),
@@ -53,6 +55,8 @@ def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "*needed*"
     value: Any = field.default
+    if isinstance(value, BaseModel):
+        return ""
     if value is None:
         return ""
     if isinstance(value, tuple | dict):

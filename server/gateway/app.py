@@ -20,6 +20,7 @@ from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.models import list_models, show_model
 from server.gateway.relay import Relay
+from server.gateway.routes import Routes
 from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
 from server.web.background import kept_running
 from server.web.drain import Drain
@@ -49,8 +50,10 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
     fastchat_http = httpx.AsyncClient(
         trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=None)
     )
-    relay = Relay(fleet, http, FastChatUpstream(fastchat_http), drain, settings.secret, gateway_id)
-    gateway = Gateway(relay, fleet, created=int((clock or SystemClock()).wall()))
+    routes = Routes(settings.gateway.routes)
+    fastchat = FastChatUpstream(fastchat_http)
+    relay = Relay(fleet, routes, http, fastchat, drain, settings.secret, gateway_id)
+    gateway = Gateway(relay, fleet, routes, created=int((clock or SystemClock()).wall()))
     controller = ControllerClient(settings.controller_url, settings.secret)
 
     heard = asyncio.Event()
@@ -86,9 +89,10 @@ def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = 
 class Gateway:
     """Routes by path; there are too few of them for a router."""
 
-    def __init__(self, relay: Relay, fleet: Fleet, created: int) -> None:
+    def __init__(self, relay: Relay, fleet: Fleet, routes: Routes, created: int) -> None:
         self._relay = relay
         self._fleet = fleet
+        self._routes = routes
         self._created = created
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,12 +110,13 @@ class Gateway:
             raise NotFound("There is nothing at this path; the API is at /v1.")
         _only(scope, "GET")
         if path == MODELS:
-            return list_models(self._fleet, self._created)
+            return list_models(self._fleet, self._routes, self._created)
         if path == STATS:
             return self._fleet.stats()
         if path.startswith(QUEUE):
             return {"position": self._fleet.position(path.removeprefix(QUEUE))}
-        return show_model(self._fleet, path.removeprefix(f"{MODELS}/"), self._created)
+        name = path.removeprefix(f"{MODELS}/")
+        return show_model(self._fleet, self._routes, name, self._created)
 
 
 def _only(scope: Scope, method: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.core.errors import BadRequest
+from server.core.model_name import with_model
 from server.core.strict_json import parse_object
 from server.wire.fleet import Ability
 
@@ -22,6 +23,18 @@ class Asked:
     stream: bool
     body: bytes
     fields: dict[str, Any]
+
+    def body_for(self, model: str) -> bytes:
+        """To be sent to a worker that serves `model`. Raises `BadRequest`."""
+        if model == self.model:
+            return self.body
+        try:
+            return with_model(self.body, self.model, model)
+        except ValueError as error:
+            raise BadRequest('Write the key "model" without escapes.', param="model") from error
+
+    def fields_for(self, model: str) -> dict[str, Any]:
+        return self.fields if model == self.model else self.fields | {"model": model}
 
     @property
     def generates(self) -> bool:

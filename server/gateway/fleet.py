@@ -3,117 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any
 
 from server.clients.origin import Origin
-from server.core.dispatch import Candidate, Method, choose
+from server.core.dispatch import Method, choose
 from server.core.errors import (
     BadRequest,
     ModelNotFound,
     NotFound,
     Overloaded,
     Unavailable,
-    UpstreamFailed,
-    UpstreamTimeout,
 )
 from server.core.limits import RETRY_AFTER_S
-from server.gateway.movable import Movable
-from server.gateway.tally import Tally
+from server.gateway.worker import Lease, Worker
 from server.wire.fleet import Ability, FleetView, WorkerView
 
 NOTHING: frozenset[str] = frozenset()
-
-
-class Lease:
-    """One request counted in flight at one worker, from its making to the end of its block.
-
-    What came of it is counted at the end: served when `answered` was called and nothing went
-    wrong, failed when the worker did. A client that leaves is neither.
-    """
-
-    __slots__ = (
-        "_first_byte_s",
-        "_now",
-        "_since",
-        "ability",
-        "model",
-        "movable",
-        "tried",
-        "worker",
-    )
-
-    def __init__(self, worker: Worker, model: str, ability: Ability, tried: frozenset[str]) -> None:
-        self.worker = worker
-        self.model = model
-        self.ability = ability
-        self.tried = tried | {worker.view.address}
-        """Where the request has been, this worker included."""
-        self.movable: Movable | None = None
-        """Set while the request waits for its first byte and may still go elsewhere."""
-        self._now = asyncio.get_running_loop().time
-        self._since = self._now()
-        self._first_byte_s: float | None = None
-        worker.leases[self] = None
-
-    def answered(self) -> None:
-        """Its first byte is here."""
-        self._first_byte_s = self._now() - self._since
-
-    def fail(self) -> None:
-        """The worker did not serve it."""
-        self._first_byte_s = None
-        self.worker.tally.failed += 1
-
-    def release(self) -> None:
-        """It keeps no slot from others, so it is counted no more."""
-        self.worker.leases.pop(self, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.release()
-        if isinstance(error, UpstreamFailed | UpstreamTimeout):
-            self.fail()
-        elif error is None and self._first_byte_s is not None:
-            self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    view: WorkerView
-    origin: Origin
-    leases: dict[Lease, None] = field(default_factory=dict)
-    """In the order in which they were sent."""
-    tally: Tally = field(default_factory=Tally)
-    rests_until: float = 0.0
-    """After a refused connection: asked again only when nobody else can serve."""
-
-    def as_candidate(self, gateway_id: str) -> Candidate:
-        view = self.view
-        return Candidate(
-            view.address,
-            mine=len(self.leases),
-            others=self.others(gateway_id),
-            speed=view.speed,
-            slots=view.slots,
-        )
-
-    def others(self, gateway_id: str) -> int:
-        """Requests there that are not of this gateway, as last reported."""
-        load = self.view.load
-        return max(0, load.running + load.waiting - load.by_gateway.get(gateway_id, 0))
-
-    def ahead_of(self, lease: Lease) -> int:
-        """How many of this gateway's requests were sent there before `lease`."""
-        return next((at for at, other in enumerate(self.leases) if other is lease), 0)
-
-    @property
-    def capacity(self) -> int:
-        return self.view.slots + self.view.queue
 
 
 class Fleet:
@@ -157,11 +63,9 @@ class Fleet:
     def _update(self, address: str, view: WorkerView) -> None:
         worker = self._workers.get(address)
         if worker is None:
-            self._workers[address] = Worker(view, Origin.parse(address))
-            return
-        if view.generation != worker.view.generation:
-            worker.rests_until = 0.0
-        worker.view = view
+            self._workers[address] = Worker(view, self._id)
+        else:
+            worker.update(view)
 
     def _index(self) -> None:
         self._by_model = {}
@@ -178,47 +82,64 @@ class Fleet:
             ):
                 lease.movable.move()
 
-    def take(self, model: str, ability: Ability, *, but: frozenset[str] = NOTHING) -> Lease:
+    def take(
+        self,
+        model: str,
+        ability: Ability,
+        request_id: str = "",
+        *,
+        but: frozenset[str] = NOTHING,
+        affinity: bytes | None = None,
+    ) -> Lease:
         """Count one request in flight at the least busy worker of `model`.
 
-        The lease is a context manager: leave it exactly once.
-        `but`: addresses that have failed already. Raises `ModelNotFound` for a model that nobody
-        ever offered, `BadRequest` for one that cannot do this, `Unavailable` when all its
-        workers are gone, `Overloaded` when they are full.
+        The lease is a context manager: leave it exactly once; `position` finds it meanwhile.
+        `but`: addresses that have failed already. `affinity`: requests with the same one stay
+        together. Raises `ModelNotFound` for a model that nobody ever offered, `BadRequest` for
+        one that cannot do this, `Unavailable` when all its workers are gone or rest, `Overloaded`
+        when they are full.
         """
-        return Lease(self._pick(model, ability, but), model, ability, but)
+        worker = self._pick(model, ability, but, affinity)
+        return Lease(worker, model, ability, but, request_id, self._waiting)
 
     def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
         """Whether `take` would find somebody."""
         try:
-            self._pick(model, ability, but)
+            self._pick(model, ability, but, None)
         except (BadRequest, ModelNotFound, Overloaded, Unavailable):
             return False
         return True
 
-    def _pick(self, model: str, ability: Ability, but: frozenset[str]) -> Worker:
-        workers = self._able(model, ability)
-        usable = [w for w in workers if w.view.state == "ready" and w.view.address not in but]
-        if not usable:
+    def _pick(
+        self, model: str, ability: Ability, but: frozenset[str], affinity: bytes | None
+    ) -> Worker:
+        workers = [
+            worker
+            for worker in self._able(model, ability)
+            if worker.view.state == "ready" and worker.view.address not in but
+        ]
+        if not workers:
             raise Unavailable(
                 f"No worker for {model!r} is up at the moment; try again shortly.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if len(usable) > 1:
-            now = asyncio.get_running_loop().time()
-            usable = [w for w in usable if w.rests_until <= now] or usable
-        candidates = [
-            candidate
-            for worker in usable
-            if (candidate := worker.as_candidate(self._id)).mine + candidate.others
-            < worker.capacity
-        ]
-        chosen = choose(self._method, candidates)
-        if chosen is None:
+        now = asyncio.get_running_loop().time()
+        usable = [worker for worker in workers if worker.breaker.lets(now)]
+        if not usable:
+            raise Unavailable(
+                f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
+                retry_after_s=min(worker.breaker.rests_for(now) for worker in workers),
+            )
+        free = [worker for worker in usable if not worker.full]
+        if not free:
             raise Overloaded(
                 f"Every worker for {model!r} is full ({len(usable)} of them); try again shortly.",
                 retry_after_s=RETRY_AFTER_S,
             )
+        if len(free) == 1:
+            return free[0]
+        chosen = choose(self._method, [worker.as_candidate() for worker in free])
+        assert chosen is not None
         return self._workers[chosen.address]
 
     def _able(self, model: str, ability: Ability) -> list[Worker]:
@@ -239,26 +160,12 @@ class Fleet:
             )
         return able
 
-    def rest(self, worker: Worker) -> None:
-        """Leave a worker alone for a moment that refused a connection."""
-        worker.rests_until = asyncio.get_running_loop().time() + RETRY_AFTER_S
-
     def models(self) -> dict[str, list[WorkerView]]:
         """Every model that can be asked for now, with the workers that serve it."""
         return {
             model: [worker.view for worker in workers]
             for model, workers in sorted(self._by_model.items())
         }
-
-    @contextmanager
-    def named(self, request_id: str, lease: Lease) -> Iterator[None]:
-        """`position` finds the request in the block."""
-        self._waiting[request_id] = lease
-        try:
-            yield
-        finally:
-            if self._waiting.get(request_id) is lease:
-                del self._waiting[request_id]
 
     def position(self, request_id: str) -> int:
         """How many must end before a slot is free for it; 0: a worker is on it.
@@ -270,13 +177,17 @@ class Fleet:
         if lease is None:
             raise NotFound("No request with this id is in flight here.")
         worker = lease.worker
-        ahead = worker.ahead_of(lease) + worker.others(self._id)
+        ahead = worker.ahead_of(lease) + worker.others
         return max(0, ahead + 1 - worker.view.slots)
 
     def stats(self) -> dict[str, dict[str, Any]]:
         """By address: requests in flight, served and failed, and how long the last ones took."""
         return {
-            address: {"in_flight": len(worker.leases), **worker.tally.report()}
+            address: {
+                "in_flight": len(worker.leases),
+                "breaker": worker.breaker.state,
+                **worker.tally.report(),
+            }
             for address, worker in self._workers.items()
         }
 

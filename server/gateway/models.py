@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what can be asked for now."""
+"""`GET /v1/models`: what can be asked for now, routes included."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ from typing import Any
 
 from server.core.errors import ModelNotFound
 from server.gateway.fleet import Fleet
+from server.gateway.routes import Routes
 from server.wire.fleet import WorkerView
 
 
-def list_models(fleet: Fleet, created: int) -> dict[str, Any]:
+def list_models(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
     """OpenAI's list. `created`: seconds since 1970 when this gateway started."""
-    data = [_model(name, views, created) for name, views in fleet.models().items()]
+    there = offered(fleet, routes)
+    data = [_model(name, views, created) for name, views in sorted(there.items())]
     return {"object": "list", "data": data}
 
 
-def show_model(fleet: Fleet, name: str, created: int) -> dict[str, Any]:
+def show_model(fleet: Fleet, routes: Routes, name: str, created: int) -> dict[str, Any]:
     """Raises `ModelNotFound`."""
-    views = fleet.models().get(name)
+    views = offered(fleet, routes).get(name)
     if views is None:
         raise ModelNotFound(f"The model {name!r} does not exist here.", param="model")
     return _model(name, views, created)
+
+
+def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:
+    """Every name that can be asked for, with the workers that may serve it."""
+    models = fleet.models()
+    there = dict(models)
+    for route in routes.all():
+        views = [view for name in routes.models_for(route.name) for view in models.get(name, ())]
+        if views:
+            there[route.name] = views
+    return there
 
 
 def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:

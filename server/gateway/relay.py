@@ -16,8 +16,8 @@ from server.clients.connection import Header
 from server.clients.http import HTTPClient
 from server.core.errors import (
     ConnectFailed,
-    CutOff,
     NotFound,
+    ProviderRefused,
     RequestError,
     TransportError,
     Unavailable,
@@ -27,13 +27,17 @@ from server.core.limits import (
     MAX_CHAT_BYTES,
     MAX_JSON_BYTES,
     RETRY_AFTER_S,
-    TRIES_PER_REQUEST,
     WHOLE_REQUEST_S,
 )
 from server.gateway.asked import Asked, parse_asked
+from server.gateway.breaker import Trouble
 from server.gateway.fastchat.upstream import FastChatUpstream
-from server.gateway.fleet import NOTHING, Fleet, Lease
+from server.gateway.fleet import Fleet
+from server.gateway.journey import Journey
 from server.gateway.movable import Movable
+from server.gateway.retry_budget import RetryBudget
+from server.gateway.routes import Routes
+from server.gateway.worker import Lease
 from server.web.asgi import JSON, Receive, Scope, Send, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
@@ -45,12 +49,15 @@ log = logging.getLogger(__name__)
 
 TRY_ELSEWHERE = frozenset({429, 502, 503, 504})
 """A worker's answers that another worker may better."""
+DENIED = frozenset({401, 403})
+"""It does not trust this gateway: no key of the client's has got that far."""
 
 
 class Relay:
     def __init__(
         self,
         fleet: Fleet,
+        routes: Routes,
         http: HTTPClient,
         fastchat: FastChatUpstream,
         drain: Drain,
@@ -58,6 +65,8 @@ class Relay:
         gateway_id: str,
     ) -> None:
         self._fleet = fleet
+        self._routes = routes
+        self._budget = RetryBudget()
         self._http = http
         self._fastchat = fastchat
         self._drain = drain
@@ -72,7 +81,9 @@ class Relay:
         body = await read_body(scope, receive, max_bytes)
         asked = parse_asked(scope["path"].encode(), ability, body)
         request_id = request_id_of(scope)
-        delivery = Delivery(asked, send, request_id)
+        models = self._routes.models_for(asked.model)
+        journey = Journey(self._fleet, self._budget, models, asked.ability, request_id)
+        delivery = Delivery(asked, send, request_id, journey)
         try:
             async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                 await self._deliver(delivery, limit)
@@ -87,48 +98,32 @@ class Relay:
 
     async def _deliver(self, delivery: Delivery, limit: Patience) -> None:
         """Ask one worker after another until one has begun to answer."""
-        asked = delivery.asked
+        journey = delivery.journey
         while True:
-            with (
-                self._fleet.take(asked.model, asked.ability, but=delivery.tried) as lease,
-                self._fleet.named(delivery.request_id, lease),
-            ):
+            with journey.take() as lease:
                 delivery.lease = lease
-                delivery.tried = lease.tried
-                if not asked.generates:
+                if not delivery.asked.generates:
                     lease.release()
-                delivery.tries += 1
                 try:
                     await self._attempt(delivery, lease, limit)
                     return
                 except ConnectFailed as error:
-                    delivery.tries -= 1  # nothing was sent, so nothing is asked twice
-                    self._fleet.rest(lease.worker)
+                    journey.not_sent()
+                    lease.fail("refused")
                     cause: TransportError = error
                 except TransportError as error:
+                    lease.fail(_trouble(error))
                     cause = error
-                lease.fail()
             _note_failure(delivery, lease, cause)
-            if not self._may_move(delivery):
-                raise Unavailable(
-                    f"The worker for {asked.model!r} was lost before it answered; "
-                    "try again shortly.",
-                    retry_after_s=RETRY_AFTER_S,
-                    code="worker_lost",
-                ) from cause
-
-    def _may_move(self, delivery: Delivery) -> bool:
-        asked = delivery.asked
-        return delivery.tries < TRIES_PER_REQUEST and self._fleet.offers(
-            asked.model, asked.ability, but=delivery.tried
-        )
+            if not journey.may_go_on:
+                raise _told(delivery.asked, cause) from cause
 
     async def _attempt(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
         """Ask one worker. Raises `TransportError` only while nothing has been sent."""
         limit.allow(FIRST_TOKEN_S if delivery.asked.stream else WHOLE_REQUEST_S)
         async with Movable() as movable:
             delivery.movable = movable
-            if delivery.tries < TRIES_PER_REQUEST:
+            if not delivery.journey.is_last:
                 lease.movable = movable
             if lease.worker.view.protocol == "fastchat":
                 await self._ask_fastchat(delivery, lease, limit)
@@ -139,10 +134,12 @@ class Relay:
         asked = delivery.asked
         headers = (*self._headers, (b"x-request-id", delivery.request_id.encode()))
         async with self._http.request(
-            lease.worker.origin, asked.path, asked.body, headers
+            lease.worker.origin, asked.path, asked.body_for(lease.model), headers
         ) as upstream:
-            if upstream.status in TRY_ELSEWHERE and self._may_move(delivery):
-                raise CutOff(f"the worker answered {upstream.status}")
+            if upstream.status in TRY_ELSEWHERE and delivery.journey.may_go_on:
+                raise Refused(upstream.status)
+            if upstream.status in DENIED:
+                raise Denied(f"the worker answered {upstream.status}")
             await delivery.pass_on(upstream, limit)
 
     async def _ask_fastchat(self, delivery: Delivery, lease: Lease, limit: Patience) -> None:
@@ -151,31 +148,38 @@ class Relay:
             raise NotFound("A FastChat worker counts no tokens for this path.", param="model")
         try:
             async with self._fastchat.answer(
-                lease.worker.view.address, asked.ability, asked.fields
+                lease.worker.view.address, asked.ability, asked.fields_for(lease.model)
             ) as upstream:
                 await delivery.pass_on(upstream, limit)
         except RequestError as error:
             if delivery.started or error.status not in TRY_ELSEWHERE:
                 raise
-            if not self._may_move(delivery):
+            if not delivery.journey.may_go_on:
                 raise
-            raise CutOff(f"the worker answered {error.status}") from error
+            raise Refused(error.status) from error
+
+
+class Refused(TransportError):
+    """The worker answered with a status that another worker may better."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the worker answered {status}")
+        self.status = status
 
 
 class Delivery:
     """One request on its way to its client."""
 
-    __slots__ = ("asked", "lease", "movable", "request_id", "send", "started", "tried", "tries")
+    __slots__ = ("asked", "journey", "lease", "movable", "request_id", "send", "started")
 
-    def __init__(self, asked: Asked, send: Send, request_id: str) -> None:
+    def __init__(self, asked: Asked, send: Send, request_id: str, journey: Journey) -> None:
         self.asked = asked
+        self.journey = journey
         self.send = send
         self.request_id = request_id
         self.started = False
         self.lease: Lease | None = None
         self.movable: Movable | None = None
-        self.tried = NOTHING
-        self.tries = 0
 
     async def pass_on(self, upstream: Upstream, limit: Patience) -> None:
         """Once there is something to send, the request stays where it is."""
@@ -192,12 +196,40 @@ class Delivery:
     def _settle(self, status: int) -> None:
         self.started = True
         if self.lease is not None and self.asked.generates:
-            if status < 500:
-                self.lease.answered()
+            if status >= 500:
+                self.lease.fail("failed")
             else:
-                self.lease.fail()
+                self.lease.answered()
         if self.movable is not None:
             self.movable.settle()
+
+
+class Denied(TransportError):
+    pass
+
+
+def _trouble(error: TransportError) -> Trouble | None:
+    """What a failure before the first byte says of the worker; a full one is in no trouble."""
+    if isinstance(error, Denied):
+        return "denied"
+    if isinstance(error, Refused):
+        return None if error.status == 429 else "failed"
+    return "lost"
+
+
+def _told(asked: Asked, cause: TransportError) -> RequestError:
+    """What the client hears when nobody else can be asked."""
+    if isinstance(cause, Denied):
+        return ProviderRefused(
+            f"The worker for {asked.model!r} does not let this gateway in; "
+            "the operator must check its key.",
+            code="worker_refused",
+        )
+    return Unavailable(
+        f"The worker for {asked.model!r} was lost before it answered; try again shortly.",
+        retry_after_s=RETRY_AFTER_S,
+        code="worker_lost",
+    )
 
 
 def _note_failure(delivery: Delivery, lease: Lease, cause: TransportError) -> None:

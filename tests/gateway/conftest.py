@@ -17,6 +17,7 @@ from server.gateway.app import Gateway
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.relay import Relay
+from server.gateway.routes import Routes
 from server.web.drain import Drain
 from server.web.edge import Edge, known_host
 from server.wire.fleet import FleetView, WorkerView
@@ -52,9 +53,10 @@ async def gateway(
     settings = settings or GatewaySettings()
     fleet, drain, http = Fleet("gw", expected=expected), Drain(), HTTPClient(connect_s=1)
     fleet.apply(FleetView(workers=workers))
-    relay = Relay(fleet, http, FastChatUpstream(httpx.AsyncClient()), drain, SECRET, "gw")
+    routes = Routes(settings.routes)
+    relay = Relay(fleet, routes, http, FastChatUpstream(httpx.AsyncClient()), drain, SECRET, "gw")
     checks = (known_host(settings), key_or_secret(settings.api_keys, SECRET))
-    edge = Edge(Gateway(relay, fleet, created=1), drain, checks, ready=fleet.missing)
+    edge = Edge(Gateway(relay, fleet, routes, created=1), drain, checks, ready=fleet.missing)
     async with (
         live_server(edge) as url,
         httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client,

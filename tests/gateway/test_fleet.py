@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 
 import pytest
 
@@ -64,12 +65,34 @@ async def test_suspects_and_those_that_drain_get_nothing_new() -> None:
 
 async def test_one_that_refused_a_connection_rests_while_another_can_serve() -> None:
     there = fleet(view(A), view(B, load={"running": 1}))
-    first = there.take("m", "chat")
-    there.rest(first.worker)
+    there.take("m", "chat").fail("refused")
     assert [there.take("m", "chat").worker.view.address for _ in range(2)] == [B, B]
-    alone = fleet(view(A))
-    alone.rest(alone.take("m", "chat").worker)
-    assert alone.take("m", "chat").worker.view.address == A
+
+
+async def test_a_model_whose_workers_all_rest_is_unavailable_for_so_long() -> None:
+    there = fleet(view(A))
+    there.take("m", "chat").fail("refused")
+    with pytest.raises(Unavailable) as refusal:
+        there.take("m", "chat")
+    assert refusal.value.retry_after_s == pytest.approx(1.0, abs=0.1)
+    there.apply(FleetView(controller="c1", workers=(view(A, generation="g2"),)))
+    there.take("m", "chat")
+
+
+async def test_a_request_that_ends_unserved_gives_its_probe_back() -> None:
+    there = fleet(view(A))
+    worker = there.take("m", "chat").worker
+    for _ in range(3):
+        worker.breaker.fail("lost", -100.0, probe=False)
+    with pytest.raises(CancelledError), there.take("m", "chat"):
+        assert worker.breaker.state == "half_open"
+        with pytest.raises(Unavailable):
+            there.take("m", "chat")
+        raise CancelledError
+    with there.take("m", "chat") as probe:
+        probe.answered()
+    with there.take("m", "chat"), there.take("m", "chat"):
+        assert worker.breaker.state == "closed"
 
 
 async def test_a_new_controller_that_has_heard_nobody_yet_takes_nobody_away() -> None:

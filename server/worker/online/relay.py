@@ -23,6 +23,7 @@ from server.core.limits import (
     MAX_JSON_BYTES,
     WHOLE_REQUEST_S,
 )
+from server.core.model_name import with_model
 from server.core.provider_settings import ProviderSettings
 from server.core.strict_json import parse_object
 from server.web.asgi import Receive, Scope, Send, header, read_body
@@ -38,7 +39,6 @@ from server.worker.online.provider import (
     failure_of_status,
     failure_of_transport,
     lost_in_answer,
-    with_model,
 )
 from server.worker.slots import Slots
 

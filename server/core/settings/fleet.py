@@ -1,0 +1,50 @@
+"""`launcher`, and the whole of the settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from server.core.limits import DRAIN_S
+from server.core.settings.app import AppSettings, ChatSettings
+from server.core.settings.controller import ControllerSettings
+from server.core.settings.gateway import GatewaySettings
+from server.core.settings.model import ModelSettings
+from server.core.settings.section import Section
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class LauncherSettings(Section):
+    log_level: LogLevel = "info"
+    """`debug`, `info`, `warning`, `error`."""
+    start_deadline_s: float = Field(default=600.0, gt=0)
+    """A model that has not loaded by then has failed."""
+    drain_s: float = Field(default=DRAIN_S, gt=0)
+    """Time for running requests when Shortline stops; then they end with an error event."""
+
+
+class FleetSettings(Section):
+    """The whole of `configs/fleet.yaml` and `configs/app.yaml`."""
+
+    launcher: LauncherSettings = LauncherSettings()
+    controller: ControllerSettings = ControllerSettings()
+    openai_api: GatewaySettings = GatewaySettings()
+    models: tuple[ModelSettings, ...] = ()
+    api: AppSettings = AppSettings()
+    chat: ChatSettings = ChatSettings()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _none_at_all(cls, models: object) -> object:
+        return () if models is None else models  # the key stands there, all below it is a comment
+
+    @field_validator("models")
+    @classmethod
+    def _different_names(cls, models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        names = [model.name for model in models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named more than once: {', '.join(twice)}")
+        return models

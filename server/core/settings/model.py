@@ -1,0 +1,52 @@
+"""`models`: those that run on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from server.core.limits import QUEUE_PER_WORKER
+from server.core.settings.section import Section
+
+
+class ModelSettings(Section):
+    """One local model; each of its replicas is a process of its own."""
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s/\\]+(/[^\s/\\]+)*$")
+    """As clients say it in `model`."""
+    path: str = Field(min_length=1)
+    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name."""
+    engine: str = "transformers"
+    """A file of `server/worker/engines/`."""
+    enabled: bool = True
+    """False: not started, unless named by `-n`."""
+    replicas: int = Field(default=1, ge=1, le=64)
+    """Processes that serve this model."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto`, `cpu`, `cuda`, `mps`."""
+    gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """GPU numbers this model may see; empty: all of them."""
+    memory_per_gpu: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(GiB|MiB|GB|MB)$")
+    """The most to use of each GPU, such as `20GiB`."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`."""
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """CPU threads for one step; none: torch decides."""
+    slots: int = Field(default=4, ge=1, le=1024)
+    """Requests worked on at the same time."""
+    queue: int = Field(default=QUEUE_PER_WORKER, ge=0, le=4096)
+    """Requests that wait for a slot; one more gets 429."""
+    speed: float = Field(default=1.0, gt=0)
+    """Throughput relative to the other workers of the same model."""
+    context_length: int | None = Field(default=None, ge=16)
+    """Tokens of prompt and answer; none: what the model says."""
+    conversation_template: str | None = None
+    """A FastChat template, for models without a chat template of their own."""
+    trust_remote_code: bool = False
+    """True runs Python code that comes with the model."""
+    fastchat_controller: str | None = Field(default=None, pattern=r"^https?://[^/\s]+/?$")
+    """A FastChat controller that this model joins as well. FastChat has no secret, so the model's
+    FastChat routes are then open to whoever reaches its port."""
+    options: dict[str, str | int | float | bool] = Field(default={})
+    """What only one engine understands; its file says what."""

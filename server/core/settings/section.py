@@ -1,0 +1,46 @@
+"""What all settings have in common."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether `host` means every address of this machine: `0.0.0.0` or `::`."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine only. `127.0.0.1.example.org` does not."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ServerSettings(Section):
+    host: str = "127.0.0.1"
+    """Address to listen on; beyond loopback only with keys."""
+    port: Port
+    """0: choose a free one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides loopback and `host` that a client may ask for in its `Host` header. Where
+    `host` is `0.0.0.0` or `::`, any IP address may be asked for too."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages of other hosts that may call this port from a browser, as `https://example.org`."""

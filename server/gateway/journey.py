@@ -1,0 +1,107 @@
+"""Where one request may go: the models that may serve it, their workers, and how often it may try.
+
+Routes say which models, Fleet which worker, RetryBudget whether another try is affordable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.core.errors import BadRequest, ModelNotFound, Overloaded, RequestError, Unavailable
+from server.core.limits import MAX_TRIES, RETRY_AFTER_S, TRIES_PER_REQUEST
+from server.gateway.fleet import NOTHING, Fleet
+from server.gateway.retry_budget import RetryBudget
+from server.gateway.worker import Lease
+from server.wire.fleet import Ability
+
+
+class Journey:
+    """`tries`: how many workers were sent the request. `tried`: their addresses, and those that
+    refused a connection."""
+
+    __slots__ = (
+        "_ability",
+        "_budget",
+        "_fleet",
+        "_max_tries",
+        "_models",
+        "_request_id",
+        "affinity",
+        "tried",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        budget: RetryBudget,
+        models: Sequence[str],
+        ability: Ability,
+        request_id: str,
+        affinity: bytes | None = None,
+    ) -> None:
+        self._fleet = fleet
+        self._budget = budget
+        self._models = models
+        self._ability = ability
+        self._request_id = request_id
+        self._max_tries = min(TRIES_PER_REQUEST + len(models) - 1, MAX_TRIES)
+        self.affinity = affinity
+        self.tried = NOTHING
+        self.tries = 0
+        budget.earn()
+
+    def take(self) -> Lease:
+        """A place at the next worker. Raises what `Fleet.take` does; where several models may
+        serve, none of which can, it is the most hopeful of their reasons."""
+        if self.tries:
+            self._budget.spend()
+        if len(self._models) == 1:
+            return self._taken(self._models[0])
+        reasons: list[RequestError] = []
+        for model in self._models:
+            try:
+                return self._taken(model)
+            except (BadRequest, ModelNotFound, Overloaded, Unavailable) as reason:
+                reasons.append(reason)
+        raise most_hopeful(reasons)
+
+    def _taken(self, model: str) -> Lease:
+        lease = self._fleet.take(
+            model, self._ability, self._request_id, but=self.tried, affinity=self.affinity
+        )
+        self.tried = lease.tried
+        self.tries += 1
+        return lease
+
+    def not_sent(self) -> None:
+        """The worker could not be reached, so nothing is asked twice."""
+        self.tries -= 1
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another worker may be asked, and would be there."""
+        if self.tries >= self._max_tries or not self._budget.allows:
+            return False
+        return any(
+            self._fleet.offers(model, self._ability, but=self.tried) for model in self._models
+        )
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the worker that it is at is the last one that it may be sent to."""
+        return self.tries >= self._max_tries
+
+
+def most_hopeful(reasons: Sequence[RequestError]) -> RequestError:
+    """Of the reasons why several models cannot serve: wait a little, come back, or give up."""
+    for kind in (Overloaded, Unavailable):
+        for reason in reasons:
+            if isinstance(reason, kind):
+                return reason
+    if all(isinstance(reason, ModelNotFound) for reason in reasons):
+        return Unavailable(
+            "None of the models that this name stands for is up; try again shortly.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return next(reason for reason in reasons if not isinstance(reason, ModelNotFound))

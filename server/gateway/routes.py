@@ -1,0 +1,50 @@
+"""Which models may serve what a client asked for: aliases, weighted groups, fallback chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import random
+
+from server.core.settings.route import Member, RouteSettings, check_routes
+
+
+class Routes:
+    """Routes of the config, and over them those that were set while it runs."""
+
+    def __init__(self, configured: Iterable[RouteSettings] = ()) -> None:
+        self._configured = {route.name: route for route in configured}
+        self._known = dict(self._configured)
+
+    def set(self, changed: Iterable[RouteSettings]) -> None:
+        """`changed` are all that were set at run time. Raises `ValueError`, and changes nothing."""
+        known = self._configured | {route.name: route for route in changed}
+        check_routes(known.values())
+        self._known = known
+
+    def all(self) -> list[RouteSettings]:
+        return list(self._known.values())
+
+    def models_for(self, name: str) -> tuple[str, ...]:
+        """The models to ask, in order; `name` itself when it is no route."""
+        route = self._known.get(name)
+        if route is None:
+            return (name,)
+        found: dict[str, None] = {}
+        self._collect(route, found)
+        return tuple(found)
+
+    def _collect(self, route: RouteSettings, found: dict[str, None]) -> None:
+        for model in (*drawn(route.to), *route.fallback):
+            inner = self._known.get(model)
+            if inner is None or model == route.name:
+                found[model] = None
+            else:
+                self._collect(inner, found)
+
+
+def drawn(members: tuple[Member, ...]) -> list[str]:
+    """All members, each place drawn by weight from those that are left."""
+    if len(members) == 1:
+        return [members[0].model]
+    # Efraimidis and Spirakis 2006: the largest of u^(1/w) is a draw in proportion to w.
+    return [m.model for m in sorted(members, key=lambda m: random() ** (1 / m.weight))][::-1]

@@ -1,0 +1,160 @@
+"""One worker as this gateway knows it, and the requests that this gateway has there."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from server.clients.origin import Origin
+from server.core.dispatch import Candidate
+from server.core.errors import UpstreamFailed, UpstreamTimeout
+from server.gateway.breaker import Breaker, Trouble
+from server.gateway.movable import Movable
+from server.gateway.tally import Tally
+from server.wire.fleet import Ability, WorkerView
+
+
+class Worker:
+    """`leases` are the requests in flight there, in the order in which they were sent."""
+
+    __slots__ = (
+        "_gateway_id",
+        "breaker",
+        "capacity",
+        "leases",
+        "origin",
+        "others",
+        "tally",
+        "view",
+    )
+
+    def __init__(self, view: WorkerView, gateway_id: str) -> None:
+        self._gateway_id = gateway_id
+        self.origin = Origin.parse(view.address)
+        self.leases: dict[Lease, None] = {}
+        self.tally = Tally()
+        self.breaker = Breaker()
+        self._take_over(view)
+
+    def update(self, view: WorkerView) -> None:
+        """A new generation is a new process: what the old one did is forgotten."""
+        if view.generation != self.view.generation:
+            self.breaker = Breaker()
+        self._take_over(view)
+
+    def _take_over(self, view: WorkerView) -> None:
+        self.view = view
+        self.capacity = view.slots + view.queue
+        load = view.load
+        ours = load.by_gateway.get(self._gateway_id, 0)
+        self.others = max(0, load.running + load.waiting - ours)
+        """Requests there that are not of this gateway, as last reported."""
+
+    @property
+    def full(self) -> bool:
+        return len(self.leases) + self.others >= self.capacity
+
+    def as_candidate(self) -> Candidate:
+        view = self.view
+        return Candidate(
+            view.address,
+            mine=len(self.leases),
+            others=self.others,
+            speed=view.speed,
+            slots=view.slots,
+        )
+
+    def ahead_of(self, lease: Lease) -> int:
+        """How many of this gateway's requests were sent there before `lease`."""
+        return next((at for at, other in enumerate(self.leases) if other is lease), 0)
+
+
+class Lease:
+    """One request counted in flight at one worker, from its making to the end of its block.
+
+    What came of it is counted at the end: served when `answered` was called and nothing went
+    wrong, failed when the worker did. A client that leaves is neither.
+    """
+
+    __slots__ = (
+        "_first_byte_s",
+        "_now",
+        "_probe",
+        "_request_id",
+        "_since",
+        "_waiting",
+        "ability",
+        "model",
+        "movable",
+        "tried",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        worker: Worker,
+        model: str,
+        ability: Ability,
+        tried: frozenset[str],
+        request_id: str,
+        waiting: dict[str, Lease],
+    ) -> None:
+        """`waiting`: the leases of all requests, by their ids."""
+        self.worker = worker
+        self.model = model
+        self.ability = ability
+        self.tried = tried | {worker.view.address}
+        """Where the request has been, this worker included."""
+        self.movable: Movable | None = None
+        """Set while the request waits for its first byte and may still go elsewhere."""
+        self._now = asyncio.get_running_loop().time
+        self._since = self._now()
+        self._first_byte_s: float | None = None
+        self._probe = worker.breaker.begin()
+        worker.leases[self] = None
+        self._request_id = request_id
+        self._waiting = waiting
+        waiting[request_id] = self
+
+    def answered(self) -> None:
+        """Its first byte is here."""
+        self._first_byte_s = self._now() - self._since
+        self.worker.breaker.succeed(probe=self._probe)
+        self._probe = False
+
+    def fail(self, trouble: Trouble | None) -> None:
+        """The worker did not serve it; None: but is in no trouble."""
+        self._first_byte_s = None
+        self.worker.tally.failed += 1
+        if trouble is None:
+            self.worker.breaker.succeed(probe=self._probe)
+        else:
+            self.worker.breaker.fail(trouble, self._now(), probe=self._probe)
+        self._probe = False
+
+    def release(self) -> None:
+        """It keeps no slot from others, so it is counted no more."""
+        self.worker.leases.pop(self, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+        if self._waiting.get(self._request_id) is self:
+            del self._waiting[self._request_id]
+        if error is None:
+            if self._first_byte_s is not None:
+                self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
+        elif isinstance(error, UpstreamFailed):
+            self.fail("lost")
+        elif isinstance(error, UpstreamTimeout):
+            self.fail("late")
+        if self._probe:
+            self.worker.breaker.give_up()
