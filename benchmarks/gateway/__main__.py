@@ -1,9 +1,12 @@
-"""What the gateway costs: direct calls of an upstream against the way through it.
+"""What the gateway costs: direct calls of an upstream against the way through it, and through
+those of others.
 
-    python -m benchmarks.gateway [--seconds S] [--rounds R] [--clients 1,16,64] [--quick]
+    python -m benchmarks.gateway [--seconds S] [--rounds R] [--clients 1,16,64,256] [--quick]
+                                 [--online] [--peers vllm-router sglang-router litellm fastchat]
+    python -m benchmarks.gateway --soak [N]
 
-Loopback only; starts and ends its own processes. Exits with 1 after an error or a stall, never
-because of a figure.
+Loopback only; starts and ends its own processes. Exits with 1 after an error or a stall of ours,
+never because of a figure.
 """
 
 from __future__ import annotations
@@ -11,92 +14,95 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 import psutil
 
+from benchmarks.gateway import peers
 from benchmarks.gateway.cases import Plan, make_plan
+from benchmarks.gateway.environment import HOME
 from benchmarks.gateway.goals import failures, goals, stalls
-from benchmarks.gateway.measure import Measured, measure
-from benchmarks.gateway.messages import Listening
-from benchmarks.gateway.process import ProcessError, running
+from benchmarks.gateway.messages import Frozen
+from benchmarks.gateway.process import ProcessError
 from benchmarks.gateway.report import (
+    beside_table,
     cost_table,
     failure_lines,
     goal_lines,
-    memory_lines,
+    left_out_lines,
+    process_lines,
     speed_table,
 )
-from benchmarks.gateway.summary import Comparison, compare
-from benchmarks.gateway.ways import WAYS
+from benchmarks.gateway.results import Results
+from benchmarks.gateway.run import prepare, run, run_soak
+from benchmarks.gateway.soak import soak_goals, soak_text
 
-START_S = 15.0
+SOAK = 100_000
 
 
 def main() -> int:
     arguments = _parser().parse_args()
+    try:
+        return _soak(arguments) if arguments.soak else _compare(arguments)
+    except ProcessError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _compare(arguments: argparse.Namespace) -> int:
     plan = make_plan(
         arguments.clients,
         arguments.seconds or (0.2 if arguments.quick else 2.0),
         arguments.rounds or (1 if arguments.quick else 3),
         quick=arguments.quick,
     )
-    try:
-        measured = asyncio.run(run(plan))
-    except ProcessError as error:
-        print(error, file=sys.stderr)
-        return 1
-    comparisons = compare(measured.samples)
-    print(as_text(measured, comparisons, plan))
+    prepared = prepare(arguments.peers, arguments.peer_home)
+    found = asyncio.run(run(plan, prepared, online=arguments.online))
+    print(as_text(found, plan))
     if arguments.json:
-        arguments.json.write_bytes(as_json(measured, comparisons, plan))
-    return 1 if failures(comparisons) or stalls(comparisons) else 0
+        arguments.json.write_bytes(as_json(found, plan))
+    return 1 if failures(found.comparisons) or stalls(found.comparisons) else 0
 
 
-async def run(plan: Plan) -> Measured:
-    async with AsyncExitStack() as exits:
-        logs = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        upstream = await exits.enter_async_context(
-            running("upstream", "benchmarks.gateway.upstream", logs)
-        )
-        address = Listening.model_validate_json(await upstream.hear(START_S)).address
-        load = await exits.enter_async_context(running("load", "benchmarks.gateway.load", logs))
-        ways = [await opened(address, logs, exits) for opened in WAYS.values()]
-        return await measure(plan, ways, load, upstream)
+def _soak(arguments: argparse.Namespace) -> int:
+    soaked = asyncio.run(run_soak(arguments.soak))
+    print(soak_text(soaked))
+    if arguments.json:
+        arguments.json.write_bytes(_json({**asdict(soaked), "goals": soak_goals(soaked)}))
+    return 1 if soaked.failures else 0
 
 
-def as_text(measured: Measured, comparisons: list[Comparison], plan: Plan) -> str:
+def as_text(found: Results, plan: Plan) -> str:
     parts = [
         f"{plan.rounds} rounds of {plan.seconds:g} s for each way and case, interleaved; "
         f"{psutil.cpu_count()} cores, shared with the load generator and the upstream",
-        speed_table(comparisons),
-        cost_table(comparisons),
-        memory_lines(measured.resident_before, measured.resident_after),
-        failure_lines(comparisons),
-        goal_lines(goals(comparisons)),
+        speed_table(found.comparisons),
+        cost_table(found.comparisons),
+        beside_table(found.beside),
+        process_lines(found),
+        failure_lines(found.comparisons),
+        left_out_lines(found.left_out),
+        goal_lines(goals(found)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(measured: Measured, comparisons: list[Comparison], plan: Plan) -> bytes:
+def as_json(found: Results, plan: Plan) -> bytes:
     value = {
         "cores": psutil.cpu_count(),
         "python": sys.version.split()[0],
         "seconds": plan.seconds,
         "rounds": plan.rounds,
-        "resident_before": measured.resident_before,
-        "resident_after": measured.resident_after,
-        "comparisons": [
-            {**asdict(one), "case": {**asdict(one.case), "ask": one.case.ask.model_dump()}}
-            for one in comparisons
-        ],
-        "goals": [{**asdict(goal), "met": goal.met} for goal in goals(comparisons)],
+        **asdict(found),
+        "goals": [{**asdict(goal), "met": goal.met} for goal in goals(found)],
     }
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+    return _json(value)
+
+
+def _json(value: dict[str, object]) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=Frozen.model_dump) + b"\n"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,8 +110,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seconds", type=_seconds, help="of each measurement")
     parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="R")
-    parser.add_argument("--clients", type=_numbers, default=(1, 16, 64), help="as 1,16,64")
+    parser.add_argument("--clients", type=_numbers, default=(1, 16, 64, 256), help="as 1,16,64")
     parser.add_argument("--quick", action="store_true", help="a few requests of everything")
+    parser.add_argument("--online", action="store_true", help="also through an online worker")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        default=[],
+        choices=peers.names(),
+        metavar="PEER",
+        help=f"any of {', '.join(peers.names())}; installed on first use",
+    )
+    parser.add_argument(
+        "--peer-home",
+        type=Path,
+        default=HOME,
+        metavar="DIR",
+        help="where their environments are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--soak",
+        type=_soaking,
+        nargs="?",
+        const=SOAK,
+        metavar="N",
+        help=f"only this: N requests (default {SOAK:,}) and what they do to the gateway's memory",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures, for machines")
     return parser
 
@@ -115,6 +145,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not all(1 <= number <= 1024 for number in numbers):
         raise argparse.ArgumentTypeError("between 1 and 1024 clients")
     return numbers
+
+
+def _soaking(text: str) -> int:
+    if not 1000 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError("between 1000 and 10,000,000 requests")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

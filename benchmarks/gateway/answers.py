@@ -6,6 +6,7 @@ The wish stands in the prompt, because that is the one thing every gateway hands
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import orjson
 
@@ -17,6 +18,7 @@ _ID = "chatcmpl-0123456789abcdef01234567"
 _CREATED = 1_700_000_000
 _WISH = re.compile(rb"events=(\d+) burst=(\d+) every_ms=([\d.]+)")
 _STREAM = re.compile(rb'"stream"\s*:\s*true')
+_TOKEN = re.compile(rb'"content"\s*:\s*"word')
 
 
 def request_body(ask: Ask) -> bytes:
@@ -46,7 +48,7 @@ def read_ask(body: bytes) -> Ask:
 
 
 def whole_answer(ask: Ask) -> bytes:
-    message = {"role": "assistant", "content": "".join(_word(n) for n in range(ask.events))}
+    message = {"role": "assistant", "content": "".join(words(ask))}
     return orjson.dumps(
         {
             "id": _ID,
@@ -65,7 +67,7 @@ def whole_answer(ask: Ask) -> bytes:
 
 def bursts(ask: Ask) -> list[bytes]:
     """The stream's events as they are sent together; the last burst carries the end."""
-    events = [_event({"content": _word(n)}, None) for n in range(ask.events)]
+    events = [_event({"content": word}, None) for word in words(ask)]
     groups = [b"".join(events[i : i + ask.burst]) for i in range(0, ask.events, ask.burst)]
     groups[-1] += _event({}, "stop") + DONE
     return groups
@@ -77,14 +79,16 @@ def fault(ask: Ask, expected: bytes, body: bytes, *, exact: bool) -> str | None:
         return None if body == expected else "not the upstream's bytes"
     if not ask.stream:
         return None if b'"finish_reason"' in body and body.endswith(b"}") else "cut answer"
-    if not body.endswith(DONE):
+    if not body.rstrip().endswith(DONE.rstrip()):
         return "no [DONE]"
-    tokens = body.count(b'"content":"word')
+    tokens = len(_TOKEN.findall(body))
     return None if tokens == ask.events else "wrong number of events"
 
 
-def _word(number: int) -> str:
-    return f"word{number % 1000:03} "
+def words(ask: Ask) -> Iterator[str]:
+    """The answer, token by token."""
+    for number in range(ask.events):
+        yield f"word{number % 1000:03} "
 
 
 def _event(delta: dict[str, str], finish_reason: str | None) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from benchmarks.gateway.messages import Ask
 
@@ -12,6 +13,9 @@ STREAM = "stream"
 PACED = "paced"
 PACED_CLIENTS = 64
 MAX_REQUESTS = 200_000
+SOAK_CLIENTS = 64
+SOAK_BATCH = 1000
+_SOAK_BATCH_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +52,12 @@ def _paced(seconds: float, *, events: int) -> Case:
     stream_s = ask.events * ask.every_ms / 1000
     requests = PACED_CLIENTS * max(1, round(seconds / stream_s))
     return Case(PACED, ask, PACED_CLIENTS, seconds + stream_s, requests)
+
+
+def soak_cases(requests: int) -> Iterator[Case]:
+    """`requests` in all, a batch of whole answers and one of streams in turn."""
+    asks = cycle([Ask(events=64), Ask(stream=True, events=32, burst=16)])
+    while requests > 0:
+        batch = min(SOAK_BATCH, requests)
+        yield Case("soak", next(asks), SOAK_CLIENTS, _SOAK_BATCH_S, batch)
+        requests -= batch

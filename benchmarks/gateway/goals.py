@@ -2,52 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
-from benchmarks.gateway.cases import STREAM, WHOLE
-from benchmarks.gateway.summary import Comparison
+from benchmarks.gateway.beside import Beside
+from benchmarks.gateway.cases import PACED, STREAM, WHOLE
+from benchmarks.gateway.results import Results
+from benchmarks.gateway.summary import Comparison, Figures
+from benchmarks.gateway.ways import DIRECT, GATEWAY, ONLINE, OURS, SHORTLINE, WORKER
 
-ADDED_FIRST_MS = 3.0
+ADDED_FIRST_MS = 0.5
 """Median, one client, streaming."""
-CPU_MS_PER_REQUEST = 0.4
-"""In the gateway process, non-streaming."""
+ADDED_FIRST_P99_MS = 5.0
+"""At 64 paced streams."""
+CPU_MS_PER_REQUEST = 0.10
+"""Non-streaming, 64 clients."""
+CPU_US_PER_TOKEN = 6.0
+"""In bursts, 64 clients."""
+READY_S = 1.5
+RESIDENT_MB = 60.0
 CROWD = 64
+ROUTER = "vllm-router"
+ROUTER_CLIENTS = (16, 64, 256)
+TIMES = {"fastchat": 25.0, "litellm": 60.0}
+"""By how much the gateway surpasses them, in requests per second or in processor time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     words: str
     figure: float
-    most: float
+    most: float = inf
+    least: float = -inf
 
     @property
     def met(self) -> bool:
-        return self.figure <= self.most
+        return self.least <= self.figure <= self.most
+
+    @property
+    def bound(self) -> str:
+        return f"at most {self.most:g}" if self.least == -inf else f"at least {self.least:g}"
 
 
-def goals(comparisons: Sequence[Comparison]) -> list[Goal]:
+def goals(results: Results) -> list[Goal]:
     """Those that this run has measured."""
-    found = []
-    for one in comparisons:
-        kind, clients = one.case.kind, one.case.clients
-        if (kind, clients) == (STREAM, 1):
-            added_ms = one.through.first_p50_ms - one.direct.first_p50_ms
-            words = f"{one.way}: added time to first token at one client, p50, ms"
-            found.append(Goal(words, added_ms, ADDED_FIRST_MS))
-        if (kind, clients) == (WHOLE, CROWD):
-            cpu_ms = one.through.cpu_ms_per_request.get("gateway", 0.0)
-            words = f"{one.way}: CPU per non-streaming request, gateway, {CROWD} clients, ms"
-            found.append(Goal(words, cpu_ms, CPU_MS_PER_REQUEST))
-    for words, count in (("errors", failures(comparisons)), ("stalls", stalls(comparisons))):
-        found.append(Goal(f"{words} in the whole run", count, 0))
+    found = [goal for one in results.comparisons for goal in _of_ours(one)]
+    found += [goal for one in results.beside for goal in _of_peer(one)]
+    if SHORTLINE in results.ready_s:
+        words = "from the start of the gateway's process to its report that it is ready, s"
+        found.append(Goal(words, results.ready_s[SHORTLINE], READY_S))
+    resident = results.resident_after.get(f"{SHORTLINE} {GATEWAY}")
+    if resident is not None:
+        found.append(Goal("the gateway's resident memory, MB", resident / 1e6, RESIDENT_MB))
+    found.append(Goal("errors in the whole run", failures(results.comparisons), 0))
+    found.append(Goal("stalls in the whole run", stalls(results.comparisons), 0))
     return found
 
 
 def failures(comparisons: Sequence[Comparison]) -> int:
-    """Requests that were not answered completely, on any way."""
-    return sum(sum(f.errors.values()) for one in comparisons for f in (one.direct, one.through))
+    """Requests that were not answered completely; those of peers are their own affair."""
+    return sum(figures.failures for figures in _own(comparisons))
 
 
 def stalls(comparisons: Sequence[Comparison]) -> int:
-    return sum(f.stalls for one in comparisons for f in (one.direct, one.through))
+    return sum(figures.stalls for figures in _own(comparisons))
+
+
+def _own(comparisons: Sequence[Comparison]) -> Iterator[Figures]:
+    found = {(DIRECT, one.case): one.direct for one in comparisons}
+    found |= {(one.way, one.case): one.through for one in comparisons if one.way in OURS}
+    yield from found.values()
+
+
+def _of_ours(one: Comparison) -> Iterator[Goal]:
+    through, direct = one.through, one.direct
+    place = (one.case.kind, one.case.clients)
+    if one.way == SHORTLINE:
+        yield from _of_cost(one, GATEWAY)
+        if place == (STREAM, 1):
+            added_ms = through.first_p50_ms - direct.first_p50_ms
+            words = "added time to first token at one client, p50, ms"
+            yield Goal(words, added_ms, ADDED_FIRST_MS)
+        if place == (PACED, CROWD):
+            added_ms = through.first_p99_ms - direct.first_p99_ms
+            words = f"added time to first token at {CROWD} paced streams, p99, ms"
+            yield Goal(words, added_ms, ADDED_FIRST_P99_MS)
+    if one.way == ONLINE:
+        yield from _of_cost(one, WORKER)
+
+
+def _of_cost(one: Comparison, role: str) -> Iterator[Goal]:
+    place = (one.case.kind, one.case.clients)
+    if place == (WHOLE, CROWD):
+        words = f"CPU of the {role} per non-streaming request, {CROWD} clients, ms"
+        yield Goal(words, one.through.cpu_ms_per_request.get(role, 0.0), CPU_MS_PER_REQUEST)
+    if place == (STREAM, CROWD):
+        words = f"CPU of the {role} per token in bursts, {CROWD} clients, µs"
+        yield Goal(words, one.through.cpu_us_per_token.get(role, 0.0), CPU_US_PER_TOKEN)
+
+
+def _of_peer(one: Beside) -> Iterator[Goal]:
+    kind, clients = one.case.kind, one.case.clients
+    if one.peer == ROUTER and kind == WHOLE and clients in ROUTER_CLIENTS:
+        yield Goal(f"requests/s for one of {ROUTER}'s, {clients} clients", one.rate, least=1)
+    if one.peer == ROUTER and kind == PACED:
+        yield Goal(f"CPU per paced token for one of {ROUTER}'s", one.cpu, 1)
+    if one.peer in TIMES and (kind, clients) == (WHOLE, CROWD):
+        times = max(one.rate, 1 / one.cpu if one.cpu else 0.0)
+        words = f"times {one.peer}'s requests/s, or its CPU, {CROWD} clients"
+        yield Goal(words, times, least=TIMES[one.peer])

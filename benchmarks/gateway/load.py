@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import uvloop
 
@@ -38,7 +39,8 @@ async def warm(job: Job, clients: list[Client]) -> None:
     """Connect, and ask a little so that every pool behind has its connections too."""
     origin = Origin.parse(job.url)
     for client in clients:
-        await connect(client, origin)
+        with suppress(OSError):  # the round tries again, and counts what fails
+            await connect(client, origin)
     requests = job.warm * job.clients
     await Round(job, job.ask.unpaced(), seconds=WARM_S, requests=requests).run(clients)
 

@@ -23,7 +23,8 @@ class Sample:
     case: Case
     tally: Tally
     cpu_s: Mapping[str, float]
-    """Processor time by role, between the first measured request and the end of the last."""
+    """Processor time of the way's own processes by role, between the first measured request and
+    the end of the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Measured:
     resident_before: Mapping[str, int]
     """Bytes by role, after the first requests."""
     resident_after: Mapping[str, int]
+    ready_s: Mapping[str, float]
+    """From the start of its process until it could be asked, by way."""
 
 
 def turns(plan: Plan, ways: Sequence[Way]) -> Iterator[tuple[Case, Way]]:
@@ -39,36 +42,45 @@ def turns(plan: Plan, ways: Sequence[Way]) -> Iterator[tuple[Case, Way]]:
     for case in plan.cases:
         for _ in range(plan.rounds):
             for way in ways:
-                yield case, way
+                if case.clients <= way.limits.most_clients:
+                    yield case, way
 
 
-async def measure(plan: Plan, ways: Sequence[Way], load: Process, upstream: Process) -> Measured:
+async def measure(plan: Plan, ways: Sequence[Way], load: Process) -> Measured:
     for way in ways:
-        await _sample(load, way, replace(plan.cases[0], seconds=0.1), {})
+        await sample(load, way, replace(plan.cases[0], clients=1, seconds=0.1))
     before = _resident(ways)
-    samples = []
-    for case, way in turns(plan, ways):
-        watched = {**way.processes, "load": load, "upstream": upstream}
-        samples.append(await _sample(load, way, case, watched))
-    return Measured(tuple(samples), before, _resident(ways))
+    samples = [await sample(load, way, case) for case, way in turns(plan, ways)]
+    ready_s = {way.name: way.ready_s for way in ways if way.ready_s is not None}
+    return Measured(tuple(samples), before, _resident(ways), ready_s)
 
 
-async def _sample(load: Process, way: Way, case: Case, watched: Mapping[str, Process]) -> Sample:
-    job = Job(
+async def sample(load: Process, way: Way, case: Case, *, warm: int | None = None) -> Sample:
+    """`warm`: requests of each client before the clock starts; none: what the way wants."""
+    load.say(_job(way, case, way.limits.warm if warm is None else warm).model_dump_json())
+    Ready.model_validate_json(await load.hear(WARM_S))
+    before = {role: process.cpu_s() for role, process in way.processes.items()}
+    load.say("go")
+    line = await load.hear(case.seconds + PATIENCE_S + _GRACE_S)
+    cpu_s = {
+        role: max(0.0, process.cpu_s() - before[role])  # less than before: it has ended
+        for role, process in way.processes.items()
+    }
+    return Sample(way.name, case, Tally.model_validate_json(line), cpu_s)
+
+
+def _job(way: Way, case: Case, warm: int) -> Job:
+    return Job(
         url=way.address,
         ask=case.ask,
         clients=case.clients,
         seconds=case.seconds,
+        warm=warm,
         max_requests=case.requests,
         exact=way.exact,
+        key=way.key,
+        stall_s=way.limits.stall_s,
     )
-    load.say(job.model_dump_json())
-    Ready.model_validate_json(await load.hear(WARM_S))
-    before = {role: process.cpu_s() for role, process in watched.items()}
-    load.say("go")
-    line = await load.hear(case.seconds + PATIENCE_S + _GRACE_S)
-    cpu_s = {role: process.cpu_s() - before[role] for role, process in watched.items()}
-    return Sample(way.name, case, Tally.model_validate_json(line), cpu_s)
 
 
 def _resident(ways: Sequence[Way]) -> dict[str, int]:

@@ -38,6 +38,10 @@ class Job(Frozen):
     max_requests: int
     exact: bool = True
     """False: this way may write the upstream's answer anew, so only its shape is checked."""
+    key: str = ""
+    """Sent as `Authorization: Bearer …`."""
+    stall_s: float = 5.0
+    """An answer of which no byte has come for so long is given up."""
 
 
 class Ready(Frozen):
@@ -58,7 +62,7 @@ class Tally(Frozen):
     """From the request to the first byte of the answer's body, which is a stream's first event."""
     errors: dict[str, int]
     stalls: int
-    """Answers given up because no byte came for `round.STALL_S`."""
+    """Answers given up because no byte came for `Job.stall_s`."""
 
 
 class Listening(Frozen):

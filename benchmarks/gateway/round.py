@@ -11,7 +11,6 @@ from benchmarks.gateway.client import Client
 from benchmarks.gateway.messages import Ask, Job, Tally
 from server.clients.origin import Origin
 
-STALL_S = 5.0
 PATIENCE_S = 30.0
 """Beyond a round's seconds, for the answers under way."""
 _LOOK_S = 0.25
@@ -24,9 +23,10 @@ class Round:
     def __init__(self, job: Job, ask: Ask, *, seconds: float, requests: int) -> None:
         self._ask = ask
         self._exact = job.exact
+        self._stall_s = job.stall_s
         self._expected = b"".join(bursts(ask)) if ask.stream else whole_answer(ask)
         self._origin = Origin.parse(job.url)
-        self._request = _message(self._origin.authority, request_body(ask))
+        self._request = _message(self._origin.authority, request_body(ask), job.key)
         self._seconds = seconds
         self._left = requests
         self._clients: list[Client] = []
@@ -80,7 +80,7 @@ class Round:
         except TimeoutError:
             now_s = perf_counter()
             for client in self._clients:
-                if client.busy and now_s - client.heard_s > STALL_S:
+                if client.busy and now_s - client.heard_s > self._stall_s:
                     client.stalled = True
                     client.abort()
 
@@ -132,9 +132,10 @@ async def connect(client: Client, origin: Origin) -> None:
     await loop.create_connection(lambda: client, origin.host, origin.port)
 
 
-def _message(authority: bytes, body: bytes) -> bytes:
+def _message(authority: bytes, body: bytes, key: str) -> bytes:
     head = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: %b\r\n"
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: %b\r\n%b"
         b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
     )
-    return head % (authority, len(body)) + body
+    proof = f"authorization: Bearer {key}\r\n" if key else ""
+    return head % (authority, proof.encode(), len(body)) + body

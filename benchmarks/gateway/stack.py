@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from time import perf_counter
 
 import httpx
 from pydantic import SecretStr
 
 from benchmarks.gateway.answers import MODEL
 from benchmarks.gateway.process import Process, ProcessError, running
+from server.clients.fleet import ControllerClient
 from server.core.ids import new_secret
 from server.core.provider_settings import ProviderSettings
 from server.core.settings import ControllerSettings, GatewaySettings
+from server.wire.fleet import Load, Registration
 from server.wire.process import (
     ControllerProcess,
     GatewayProcess,
@@ -21,29 +24,54 @@ from server.wire.process import (
     Report,
     RoleSettings,
 )
+from server.worker.heart import Heart
 
 START_S = 30.0
 _LOOK_S = 0.05
 SLOTS = 1024
-"""Of the online worker: more than there are clients, so that nobody waits for one."""
+"""Of the worker: more than there are clients, so that nobody waits for one."""
 
 
 class Stack:
-    """Controller, gateway and one online worker in front of `upstream`."""
+    """Controller and gateway in front of `upstream`, with an online worker or without.
 
-    def __init__(self, upstream: str, logs: Path, exits: AsyncExitStack) -> None:
+    `key`: the only API key that the gateway accepts; none: it asks for none.
+    """
+
+    def __init__(self, upstream: str, logs: Path, exits: AsyncExitStack, *, key: str = "") -> None:
         self._upstream = upstream
         self._logs = logs
         self._exits = exits
+        self._key = key
         self._secret = SecretStr(new_secret())
+        self.ready_s: dict[str, float] = {}
+        """From the start of a process to its report that it is ready, by role."""
 
     async def start(self) -> tuple[str, dict[str, Process]]:
-        """The gateway's address, and the processes whose cost counts, by role."""
-        _, controller = await self._start("server.controller", self._controller())
-        gateway, address = await self._start("server.gateway", self._gateway(controller))
-        worker, _ = await self._start("server.worker.online", self._worker(controller))
-        await _until_served(address)
-        return address, {"gateway": gateway, "worker": worker}
+        """The gateway's address, and the processes whose cost counts, by role; with an online
+        worker in front of the upstream."""
+        address, processes = await self._start_gateway()
+        worker, _ = await self._start("server.worker.online", self._worker())
+        await self._until_served(address)
+        return address, {**processes, "worker": worker}
+
+    async def start_alone(self) -> tuple[str, dict[str, Process]]:
+        """The same without: the upstream itself joins the fleet, and we beat for it."""
+        address, processes = await self._start_gateway()
+        registration = Registration(address=self._upstream, models=(MODEL,), slots=SLOTS)
+        heart = Heart(ControllerClient(self._controller_url, self._secret), registration, Load)
+        await self._exits.enter_async_context(heart.beating(asyncio.Event()))
+        await self._until_served(address)
+        return address, processes
+
+    async def _start_gateway(self) -> tuple[str, dict[str, Process]]:
+        controller, self._controller_url = await self._start(
+            "server.controller", self._controller()
+        )
+        begun_s = perf_counter()
+        gateway, address = await self._start("server.gateway", self._gateway())
+        self.ready_s["gateway"] = perf_counter() - begun_s
+        return address, {"gateway": gateway, "controller": controller}
 
     def _controller(self) -> ControllerProcess:
         return ControllerProcess(
@@ -53,23 +81,24 @@ class Stack:
             controller=ControllerSettings(),
         )
 
-    def _gateway(self, controller: str) -> GatewayProcess:
+    def _gateway(self) -> GatewayProcess:
+        keys = (SecretStr(self._key),) if self._key else ()
         return GatewayProcess(
             name="openai_api",
             secret=self._secret,
-            controller_url=controller,
-            gateway=GatewaySettings(),
+            controller_url=self._controller_url,
+            gateway=GatewaySettings(api_keys=keys),
             expected_models=(MODEL,),
         )
 
-    def _worker(self, controller: str) -> OnlineWorkerProcess:
+    def _worker(self) -> OnlineWorkerProcess:
         provider = ProviderSettings.model_validate(
             {"name": "fake", "base_url": f"{self._upstream}/v1", "models": [MODEL], "slots": SLOTS}
         )
         return OnlineWorkerProcess(
             name="online_api fake",
             secret=self._secret,
-            controller_url=controller,
+            controller_url=self._controller_url,
             provider=provider,
         )
 
@@ -83,12 +112,13 @@ class Stack:
             if report.state == "ready":
                 return process, report.address
 
-
-async def _until_served(address: str) -> None:
-    """Wait until the gateway offers the model. Raises `ProcessError`."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        for _ in range(round(START_S / _LOOK_S)):
-            if (await http.get(f"{address}/v1/models/{MODEL}")).status_code == 200:
-                return
-            await asyncio.sleep(_LOOK_S)
-    raise ProcessError(f"the gateway does not offer {MODEL!r}")
+    async def _until_served(self, address: str) -> None:
+        """Wait until the gateway offers the model. Raises `ProcessError`."""
+        headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
+        url = f"{address}/v1/models/{MODEL}"
+        async with httpx.AsyncClient(trust_env=False, headers=headers) as http:
+            for _ in range(round(START_S / _LOOK_S)):
+                if (await http.get(url)).status_code == 200:
+                    return
+                await asyncio.sleep(_LOOK_S)
+        raise ProcessError(f"the gateway does not offer {MODEL!r}")

@@ -4,7 +4,7 @@ the direct way."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
@@ -29,9 +29,15 @@ class Figures:
     first_p50_ms: float
     first_p99_ms: float
     cpu_ms_per_request: Mapping[str, float]
+    """By role, of the processes between client and upstream."""
     cpu_us_per_token: Mapping[str, float]
     errors: Mapping[str, int]
     stalls: int
+
+    @property
+    def failures(self) -> int:
+        """Requests that were not answered completely."""
+        return sum(self.errors.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,14 @@ def summarise(samples: Sequence[Sample]) -> Figures:
         errors.update(sample.tally.errors)
     return Figures(
         requests=requests,
-        requests_per_s=_per(requests, seconds),
-        tokens_per_s=_per(tokens, seconds),
+        requests_per_s=per(requests, seconds),
+        tokens_per_s=per(tokens, seconds),
         total_p50_ms=percentile(total, 0.5),
         total_p99_ms=percentile(total, 0.99),
         first_p50_ms=percentile(first, 0.5),
         first_p99_ms=percentile(first, 0.99),
-        cpu_ms_per_request={role: _per(s * 1e3, requests) for role, s in cpu_s.items()},
-        cpu_us_per_token={role: _per(s * 1e6, tokens) for role, s in cpu_s.items()},
+        cpu_ms_per_request={role: per(s * 1e3, requests) for role, s in cpu_s.items()},
+        cpu_us_per_token={role: per(s * 1e6, tokens) for role, s in cpu_s.items()},
         errors=dict(errors),
         stalls=sum(sample.tally.stalls for sample in samples),
     )
@@ -80,27 +86,41 @@ def summarise(samples: Sequence[Sample]) -> Figures:
 def compare(samples: Sequence[Sample]) -> list[Comparison]:
     """Every way but the direct one beside it, case by case."""
     found = []
-    for case in _unique(sample.case for sample in samples):
-        here = [sample for sample in samples if sample.case == case]
-        direct = [sample for sample in here if sample.way == DIRECT]
-        for way in _unique(sample.way for sample in here):
-            through = [sample for sample in here if sample.way == way]
+    for case, ways in by_case(samples):
+        direct = ways[DIRECT]
+        for way, through in ways.items():
             if way != DIRECT:
-                ratio = _ratio(through, direct)
+                ratio = median_ratio(through, direct, rate)
                 found.append(Comparison(case, way, summarise(direct), summarise(through), ratio))
     return found
 
 
-def _ratio(through: Sequence[Sample], direct: Sequence[Sample]) -> float:
-    pairs = zip(through, direct, strict=True)
-    return median(_per(_rate(mine), _rate(theirs)) for mine, theirs in pairs)
+def by_case(samples: Sequence[Sample]) -> list[tuple[Case, dict[str, list[Sample]]]]:
+    """The samples of each case, by way, in the order of the rounds."""
+    found: dict[Case, dict[str, list[Sample]]] = {}
+    for sample in samples:
+        found.setdefault(sample.case, {}).setdefault(sample.way, []).append(sample)
+    return list(found.items())
 
 
-def _rate(sample: Sample) -> float:
-    return _per(sample.tally.requests, sample.tally.seconds)
+def median_ratio(
+    mine: Sequence[Sample], theirs: Sequence[Sample], figure: Callable[[Sample], float]
+) -> float:
+    """Of the rounds' own ratios, so that one noisy round changes nothing."""
+    return median(per(figure(a), figure(b)) for a, b in zip(mine, theirs, strict=True))
 
 
-def _per(amount: float, of: float) -> float:
+def rate(sample: Sample) -> float:
+    """Requests per second."""
+    return per(sample.tally.requests, sample.tally.seconds)
+
+
+def cpu_s_per_request(sample: Sample) -> float:
+    """Of all processes between client and upstream."""
+    return per(sum(sample.cpu_s.values()), sample.tally.requests)
+
+
+def per(amount: float, of: float) -> float:
     return amount / of if of else 0.0
 
 

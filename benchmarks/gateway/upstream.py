@@ -1,6 +1,7 @@
 """A fake OpenAI upstream that costs next to nothing: `python -m benchmarks.gateway.upstream`.
 
-Every answer is made once and then sent from memory. Serves until its standard input ends.
+Every answer is made once and then sent from memory. It answers FastChat as a worker too. Serves
+until its standard input ends.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import httptools
 import orjson
 import uvloop
 
+from benchmarks.gateway import fastchat
 from benchmarks.gateway.answers import MODEL, bursts, read_ask, whole_answer
-from benchmarks.gateway.messages import Listening
+from benchmarks.gateway.messages import Ask, Listening
 
 BACKLOG = 2048
 
@@ -63,12 +65,10 @@ class Upstream(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        if self._url.endswith(b"/models"):
-            self._transport.write(_whole(_MODELS))
-        elif self._url.endswith(b"/chat/completions"):
-            self._play(script_for(self._body), 0, self._loop.time())
+        if self._url in _ASKED:
+            self._play(script_for(self._url, self._body), 0, self._loop.time())
         else:
-            self._transport.write(_whole(b'{"error":{"message":"?"}}', b"404 Not Found"))
+            self._transport.write(_FIXED.get(self._url, _NOT_FOUND))
 
     def _play(self, script: Script, number: int, begun_s: float) -> None:
         """Write a piece and plan the next; each at its own time, so that delays do not add up."""
@@ -84,23 +84,28 @@ class Upstream(asyncio.Protocol):
 
 
 @lru_cache(maxsize=256)
-def script_for(body: bytes) -> Script:
+def script_for(path: bytes, body: bytes) -> Script:
     ask = read_ask(body)
-    if not ask.stream:
-        return Script((_whole(whole_answer(ask)),), 0.0)
-    pieces = [_chunk(burst) for burst in bursts(ask)]
+    if path == _CHAT:
+        return _script(ask, bursts(ask)) if ask.stream else _at_once(whole_answer(ask))
+    if path == fastchat.STREAM:
+        return _script(ask, fastchat.bursts(ask))
+    return _at_once(fastchat.whole_answer(ask))
+
+
+def _at_once(answer: bytes) -> Script:
+    return Script((_whole(answer),), 0.0)
+
+
+def _script(ask: Ask, groups: list[bytes]) -> Script:
+    pieces = [_chunk(group) for group in groups]
     pieces[0] = _STREAM_HEAD + pieces[0]
     pieces[-1] += b"0\r\n\r\n"
     return Script(tuple(pieces), ask.every_ms / 1000)
 
 
-_MODELS = orjson.dumps(
-    {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "fake"}]}
-)
-_STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
@@ -108,8 +113,21 @@ def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
     return head % (status, len(body)) + body
 
 
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+_MODELS = orjson.dumps(
+    {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "fake"}]}
+)
+_CHAT = b"/v1/chat/completions"
+_ASKED = frozenset({_CHAT, fastchat.WHOLE, fastchat.STREAM})
+_FIXED = {
+    b"/v1/models": _whole(_MODELS),
+    b"/health": _whole(b"{}"),  # the routers ask for it before they send anything
+    **{path: _whole(body) for path, body in fastchat.FIXED.items()},
+}
+_NOT_FOUND = _whole(b'{"error":{"message":"?"}}', b"404 Not Found")
 
 
 async def serve(port: int) -> None:

@@ -1,21 +1,36 @@
-"""The ways from the load generator to the upstream: none in between, ours, and later peers.
-
-A peer is one more function in `WAYS`: it starts its processes on `exits` and says where to call.
-"""
+"""The ways from the load generator to the upstream: none in between, ours, and those of peers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from benchmarks.gateway.process import Process
 from benchmarks.gateway.stack import Stack
+from server.core.ids import new_secret
 
 DIRECT = "direct"
 SHORTLINE = "shortline"
+"""The gateway alone: the upstream has joined the fleet as a worker, as any OpenAI server can."""
+ONLINE = "shortline online"
+"""Gateway and online worker."""
+OURS = (SHORTLINE, ONLINE)
+GATEWAY = "gateway"
+WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What can be asked of a way without waiting for ever."""
+
+    most_clients: int = 1024
+    """Cases with more are left out."""
+    stall_s: float = 5.0
+    """An answer of which no byte has come for so long is given up."""
+    warm: int = 2
+    """Requests of each client before a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +39,13 @@ class Way:
     address: str
     processes: Mapping[str, Process] = field(default_factory=dict)
     """Those between client and upstream, by role."""
+    ready_s: float | None = None
+    """From the start of its process until it could be asked."""
     exact: bool = True
     """Whether it hands on the upstream's bytes unchanged."""
-
-
-Opener = Callable[[str, Path, AsyncExitStack], Awaitable[Way]]
-"""From the upstream's address, a folder for logs, and where to leave what must be ended."""
+    key: str = ""
+    """For `Authorization: Bearer …`."""
+    limits: Limits = Limits()
 
 
 async def open_direct(upstream: str, logs: Path, exits: AsyncExitStack) -> Way:
@@ -37,9 +53,20 @@ async def open_direct(upstream: str, logs: Path, exits: AsyncExitStack) -> Way:
 
 
 async def open_shortline(upstream: str, logs: Path, exits: AsyncExitStack) -> Way:
-    address, processes = await Stack(upstream, logs, exits).start()
-    return Way(SHORTLINE, address, processes)
+    key = new_secret()
+    stack = Stack(upstream, _folder(logs, "shortline"), exits, key=key)
+    address, processes = await stack.start_alone()
+    return Way(SHORTLINE, address, processes, stack.ready_s[GATEWAY], key=key)
 
 
-WAYS: Mapping[str, Opener] = MappingProxyType({DIRECT: open_direct, SHORTLINE: open_shortline})
-"""In the order in which each round takes them; `direct` comes first, for the comparison."""
+async def open_online(upstream: str, logs: Path, exits: AsyncExitStack) -> Way:
+    key = new_secret()
+    stack = Stack(upstream, _folder(logs, "online"), exits, key=key)
+    address, processes = await stack.start()
+    return Way(ONLINE, address, processes, stack.ready_s[GATEWAY], key=key)
+
+
+def _folder(logs: Path, name: str) -> Path:
+    folder = logs / name
+    folder.mkdir()
+    return folder
