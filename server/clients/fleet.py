@@ -21,10 +21,13 @@ from server.core.clock import Clock, SystemClock
 from server.core.errors import BadAnswer, TransportError
 from server.core.limits import CONNECT_S, HEARTBEAT_S, MAX_ANSWER_BYTES
 from server.wire.fleet import (
+    GATEWAY_ADDRESS_HEADER,
+    GATEWAY_HEADER,
     SECRET_HEADER,
     VERSION,
     Beat,
     FleetView,
+    GatewayView,
     Registered,
     Registration,
     WorkerRef,
@@ -95,15 +98,16 @@ class ControllerClient:
             self._check(answer)
             return _read(FleetView, answer.content)
 
-    async def watch(self) -> AsyncGenerator[FleetView]:
+    async def watch(self, gateway: GatewayView | None = None) -> AsyncGenerator[FleetView]:
         """The fleet now and after every change, for ever: a lost connection is made anew.
 
-        The last view may repeat, which only means that the controller is alive.
+        The last view may repeat, which only means that the controller is alive. `gateway`: who
+        asks, so that the other gateways know of it.
         """
         wait_s = BACKOFF_MIN_S
         while True:
             try:
-                async with aclosing(self._views()) as views:
+                async with aclosing(self._views(gateway)) as views:
                     async for view in views:
                         wait_s = BACKOFF_MIN_S
                         yield view
@@ -126,12 +130,17 @@ class ControllerClient:
             self._check(answer)
             return _read(Registered, answer.content)
 
-    async def _views(self) -> AsyncGenerator[FleetView]:
+    async def _views(self, gateway: GatewayView | None) -> AsyncGenerator[FleetView]:
         """The views of one connection, until it ends."""
+        headers = {}
+        if gateway is not None:
+            headers = {GATEWAY_HEADER: gateway.id, GATEWAY_ADDRESS_HEADER: gateway.address}
         rest = b""
         limits = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
         with self._complaining():
-            async with self._http.stream("GET", "/fleet/events", timeout=limits) as answer:
+            async with self._http.stream(
+                "GET", "/fleet/events", timeout=limits, headers=headers
+            ) as answer:
                 self._check(answer)
                 async for chunk in answer.aiter_raw():
                     *lines, rest = (rest + chunk).split(b"\n")

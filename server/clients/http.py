@@ -48,19 +48,27 @@ class Answer:
 class Exchange:
     """One request and its answer; a class, because a generator costs more than the request."""
 
-    __slots__ = ("_client", "_connection", "_message", "_origin")
+    __slots__ = ("_client", "_message", "_origin", "abandoned", "connection")
 
     def __init__(self, client: HTTPClient, origin: Origin, message: bytes) -> None:
         self._client = client
         self._origin = origin
         self._message = message
+        self.connection: Connection | None = None
+        self.abandoned = False
 
     async def __aenter__(self) -> Answer:
-        self._connection = await self._client.open(self._origin, self._message)
-        return Answer(self._connection)
+        return Answer(await self._client.open(self._origin, self._message, self))
 
     async def __aexit__(self, *_: object) -> None:
-        self._client.take_back(self._origin, self._connection)
+        assert self.connection is not None
+        self._client.take_back(self._origin, self.connection)
+
+    def abandon(self) -> None:
+        """Hang up; whoever waits in the block gets `CutOff`."""
+        self.abandoned = True
+        if self.connection is not None:
+            self.connection.abort()
 
 
 class HTTPClient:
@@ -102,18 +110,18 @@ class HTTPClient:
         if connection.release():
             self._keep(origin, connection)
 
-    async def open(self, origin: Origin, message: bytes) -> Connection:
+    async def open(self, origin: Origin, message: bytes, exchange: Exchange) -> Connection:
         """A connection on which `message` was sent and the answer has begun."""
         kept = self._take_idle(origin)
         if kept is None:
-            return await _ask(await self._connect(origin), message)
+            return await _ask(await self._connect(origin), message, exchange)
         try:
-            return await _ask(kept, message)
+            return await _ask(kept, message, exchange)
         except CutOff as first:
-            if not self._ask_again or kept.headers:
+            if not self._ask_again or kept.headers or exchange.abandoned:
                 raise
             try:
-                return await _ask(await self._connect(origin), message)
+                return await _ask(await self._connect(origin), message, exchange)
             except ConnectFailed:
                 raise first from None  # it was sent once, and that is what counts
 
@@ -161,8 +169,11 @@ class HTTPClient:
             self.forget(origin)
 
 
-async def _ask(connection: Connection, message: bytes) -> Connection:
+async def _ask(connection: Connection, message: bytes, exchange: Exchange) -> Connection:
+    exchange.connection = connection
     try:
+        if exchange.abandoned:  # while it was connecting
+            raise CutOff("nobody waits for it any more")
         await connection.ask(message)
         await connection.head()
     except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from server.controller.addresses import check_address
@@ -24,6 +25,7 @@ from server.wire.fleet import (
     VERSION,
     Beat,
     FleetView,
+    GatewayView,
     Load,
     Protocol,
     Registration,
@@ -66,6 +68,7 @@ class Registry:
         self._published_at = self._born_at
         self._loads_changed = False
         self._entries: dict[str, Entry] = {}
+        self._gateways: list[GatewayView] = []
         self._fences = Fences()
 
     def register(self, new: Registration, *, expires: bool = True) -> None:
@@ -191,11 +194,23 @@ class Registry:
         for entry in self._entries.values():
             entry.heard_at += seconds
 
+    @contextmanager
+    def listening(self, gateway: GatewayView) -> Iterator[None]:
+        """A gateway is there for as long as the block lasts."""
+        self._gateways.append(gateway)
+        self._publish()
+        try:
+            yield
+        finally:
+            self._gateways.remove(gateway)
+            self._publish()
+
     def view(self) -> FleetView:
         return FleetView(
             controller=self._id,
             settled=self.settled,
             workers=tuple(entry.view for entry in self._entries.values()),
+            gateways=tuple({gateway.id: gateway for gateway in self._gateways}.values()),
         )
 
     def ready(self) -> Iterator[Entry]:

@@ -27,6 +27,7 @@
        │  └─ WorkerLost              died after its first byte
        ├─ Unavailable           503  with Retry-After
        ├─ UpstreamTimeout       504
+       ├─ DeadlineExceeded      504  the client's own time limit
        └─ StorageFull           507  storage_full
 
 The message is for the person who can act on it; the cause stays in `raise … from error`.
@@ -77,6 +78,8 @@ class RequestError(ShortlineError):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Of its answer, beside those that every error has."""
 
     def __init__(
         self,
@@ -207,6 +210,11 @@ class UpstreamTimeout(RequestError):
     status = 504
     type = "upstream_error"
     code = "upstream_timeout"
+
+
+class DeadlineExceeded(RequestError):
+    status = 504
+    code = "deadline_exceeded"
 
 
 class StorageFull(RequestError):

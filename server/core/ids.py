@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import uuid
 
 
 def new_id(prefix: str) -> str:
     """`prefix` and 96 random bits, as in `chatcmpl-5f3c…`."""
-    return f"{prefix}-{secrets.token_hex(12)}"
+    return f"{prefix}-{os.urandom(12).hex()}"
 
 
 def new_uuid() -> str:

@@ -3,4 +3,4 @@ from server.web.process import run
 from server.wire.process import GatewayProcess
 
 if __name__ == "__main__":
-    run(GatewayProcess, lambda settings, drain, _say, _address: create_app(settings, drain))
+    run(GatewayProcess, lambda settings, drain, _say, address: create_app(settings, drain, address))

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pydantic import SecretStr
 
-from server.web.asgi import Scope
-from server.web.edge import Check, bearer_key, internal_secret
+from server.core.errors import Unauthorized
+from server.core.secrets import same_secret
+from server.gateway.customers.customers import Customers
+from server.gateway.ours import OURS, REQUESTS
+from server.web.asgi import Scope, header
+from server.web.edge import Check, internal_secret
 from server.wire.fleet import SECRET_HEADER
+from server.wire.sight import READING_HEADER, reading_key
 
-OURS = "/shortline/"
 
+def key_or_secret(customers: Customers, secret: SecretStr) -> Check:
+    """Paths below `OURS` demand the fleet's secret and no key, all others one of the keys.
 
-def key_or_secret(keys: Iterable[SecretStr], secret: SecretStr) -> Check:
-    """Paths below `OURS` demand the fleet's secret and no key, all others one of `keys`."""
-    customer = bearer_key(keys)
+    Requests are explained also to who holds the key that is made for it.
+    """
     ours = internal_secret(secret, header_name=SECRET_HEADER)
+    reading = reading_key(secret)
 
     def check(scope: Scope) -> None:
-        (ours if scope["path"].startswith(OURS) else customer)(scope)
+        path: str = scope["path"]
+        if not path.startswith(OURS):
+            customers.check(scope)
+        elif not (path.startswith(REQUESTS) and _may_read(scope, reading)):
+            ours(scope)
 
     return check
+
+
+def _may_read(scope: Scope, reading: SecretStr) -> bool:
+    offered = header(scope, READING_HEADER.encode())
+    if offered is None:
+        return False
+    if not same_secret(offered.decode("latin-1"), reading):
+        raise Unauthorized("This is not the reading key of this fleet.", code="bad_secret")
+    return True

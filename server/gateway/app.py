@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import Mapping
 
-import httpx
-
-from server.clients.fleet import ControllerClient
-from server.clients.http import HTTPClient
 from server.core.clock import Clock, SystemClock
 from server.core.errors import MethodNotAllowed, NotFound
-from server.core.ids import new_id
-from server.gateway.admission import OURS, key_or_secret
+from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
+from server.gateway.admin.routes import ROUTES, RoutesAdmin
+from server.gateway.admission import key_or_secret
 from server.gateway.asked import TOKENIZE
-from server.gateway.fastchat.upstream import FastChatUpstream
-from server.gateway.fleet import Fleet
 from server.gateway.models import list_models, show_model
-from server.gateway.relay import Relay
-from server.gateway.routes import Routes
-from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json
-from server.web.background import kept_running
+from server.gateway.ours import OURS
+from server.gateway.parts import Parts
+from server.gateway.sight.metrics import CONTENT_TYPE
+from server.ledger.key import Key
+from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json, send_whole
 from server.web.drain import Drain
 from server.web.edge import Edge, known_host
 from server.web.lifespan import with_lifespan
@@ -34,66 +27,44 @@ RELAYED: dict[str, Ability] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
-    TOKENIZE: "chat",
+    TOKENIZE.decode(): "chat",
 }
 MODELS = "/v1/models"
-QUEUE = f"{OURS}queue/"
-STATS = f"{OURS}stats"
-FIRST_VIEW_S = 3.0
-"""Without a word from the controller for so long, it starts without one."""
+METRICS = "/metrics"
 
 
-def create_app(settings: GatewayProcess, drain: Drain, *, clock: Clock | None = None) -> ASGIApp:
-    gateway_id = new_id("gw")
-    fleet = Fleet(gateway_id, method=settings.dispatch, expected=settings.expected_models)
-    http = HTTPClient()
-    fastchat_http = httpx.AsyncClient(
-        trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=None)
-    )
-    routes = Routes(settings.gateway.routes)
-    fastchat = FastChatUpstream(fastchat_http)
-    relay = Relay(fleet, routes, http, fastchat, drain, settings.secret, gateway_id)
-    gateway = Gateway(relay, fleet, routes, created=int((clock or SystemClock()).wall()))
-    controller = ControllerClient(settings.controller_url, settings.secret)
+def create_app(
+    settings: GatewayProcess, drain: Drain, address: str = "", *, clock: Clock | None = None
+) -> ASGIApp:
+    """`address`: where the other gateways reach this one. Raises `StartError`."""
+    clock = clock or SystemClock()
+    parts = Parts(settings, drain, address, clock)
+    return with_lifespan(edge_of(parts, settings, drain, clock), parts.running)
 
-    heard = asyncio.Event()
 
-    async def follow() -> None:
-        async for view in controller.watch():
-            for origin in fleet.apply(view):
-                http.forget(origin)
-            heard.set()
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        try:
-            async with kept_running(follow(), "following the fleet"):
-                with suppress(TimeoutError):  # it serves nobody before it knows whom to ask
-                    await asyncio.wait_for(heard.wait(), FIRST_VIEW_S)
-                yield
-        finally:
-            http.close()
-            await fastchat_http.aclose()
-            await controller.aclose()
-
-    origins = Origins(settings.gateway.allowed_origins)
-    checks = (
-        known_host(settings.gateway),
-        key_or_secret(settings.gateway.api_keys, settings.secret),
-    )
-    return with_lifespan(
-        Edge(gateway, drain, checks, origins=origins, ready=fleet.missing), lifespan
+def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) -> Edge:
+    """What a request meets first; `parts` must be running."""
+    return Edge(
+        Gateway(parts, clock),
+        drain,
+        (known_host(settings.gateway), key_or_secret(parts.customers, settings.secret)),
+        origins=Origins(settings.gateway.allowed_origins),
+        ready=parts.fleet.missing,
     )
 
 
 class Gateway:
     """Routes by path; there are too few of them for a router."""
 
-    def __init__(self, relay: Relay, fleet: Fleet, routes: Routes, created: int) -> None:
-        self._relay = relay
-        self._fleet = fleet
-        self._routes = routes
-        self._created = created
+    def __init__(self, parts: Parts, clock: Clock) -> None:
+        self._parts = parts
+        self._relay = parts.relay
+        self._created = int(clock.wall())
+        self._admin: Mapping[str, ASGIApp] = {}
+        if parts.ledger is not None:
+            keys = KeysAdmin(parts.ledger, parts.customers, clock)
+            routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes)
+            self._admin = {KEYS: keys, USAGE: keys, ROUTES: routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -101,22 +72,35 @@ class Gateway:
         if ability is not None:
             _only(scope, "POST")
             await self._relay.serve(ability, scope, receive, send)
+            return
+        admin = self._admin.get("/".join(path.split("/", 3)[:3]))
+        if admin is not None:
+            await admin(scope, receive, send)
         else:
-            await send_json(send, self._tell(scope, path))
+            await self._tell(path, scope, send)
 
-    def _tell(self, scope: Scope, path: str) -> Any:
+    async def _tell(self, path: str, scope: Scope, send: Send) -> None:
         """What can be read. Raises `NotFound`."""
-        if path != MODELS and not path.startswith((f"{MODELS}/", QUEUE)) and path != STATS:
+        if path != MODELS and not path.startswith((f"{MODELS}/", OURS)) and path != METRICS:
             raise NotFound("There is nothing at this path; the API is at /v1.")
         _only(scope, "GET")
+        parts = self._parts
+        if path == METRICS:
+            text = await parts.ours.metrics()
+            await send_whole(send, 200, [(b"content-type", CONTENT_TYPE)], text)
+        elif path.startswith(OURS):
+            await send_json(send, await parts.ours.tell(path))
+        else:
+            await send_json(send, self._models(path, scope["state"].get("key")))
+
+    def _models(self, path: str, key: Key | None) -> object:
+        """Those that are there for `key`. Raises `ModelNotFound`."""
+        parts = self._parts
+        listed = list_models(parts.fleet, parts.routes, self._created)
+        mine = [model for model in listed["data"] if parts.customers.allows(key, model["id"])]
         if path == MODELS:
-            return list_models(self._fleet, self._routes, self._created)
-        if path == STATS:
-            return self._fleet.stats()
-        if path.startswith(QUEUE):
-            return {"position": self._fleet.position(path.removeprefix(QUEUE))}
-        name = path.removeprefix(f"{MODELS}/")
-        return show_model(self._fleet, self._routes, name, self._created)
+            return listed | {"data": mine}
+        return show_model(mine, path.removeprefix(f"{MODELS}/"))
 
 
 def _only(scope: Scope, method: str) -> None:

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.core.errors import BadRequest
+from server.core.limits import WHOLE_REQUEST_S
 from server.core.model_name import with_model
 from server.core.strict_json import parse_object
+from server.web.asgi import Scope
 from server.wire.fleet import Ability
+from server.wire.lanes import LANES, PRIORITY_HEADER, Lane
 
 MAX_MODEL_CHARS = 200
-TOKENIZE = "/tokenize"
+TOKENIZE = b"/tokenize"
 """Not OpenAI's but vLLM's: how many tokens a chat or a prompt has."""
+TIMEOUT_HEADER = b"x-request-timeout"
+"""Of a request: seconds after which its client needs no answer any more."""
+UNKNOWN_CONTEXT = 8192
+"""Tokens that a request may use at most, where neither it nor its model says."""
+_PRIORITY = PRIORITY_HEADER.encode()
+_LANES: dict[bytes, Lane] = {lane.encode(): lane for lane in LANES}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     path: bytes
     ability: Ability
     model: str
     stream: bool
     body: bytes
     fields: dict[str, Any]
+    lane: Lane = "normal"
+    timeout_s: float | None = None
+    """How long its client will wait for all of it; None: as long as we let it."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether a slot of the worker is needed."""
+        return self.path != TOKENIZE
+
+    @property
+    def one_choice(self) -> bool:
+        """Whether its answer has one part, which ends once."""
+        return self.fields.get("n") in (None, 1) and not isinstance(self.fields.get("prompt"), list)
 
     def body_for(self, model: str) -> bytes:
         """To be sent to a worker that serves `model`. Raises `BadRequest`."""
@@ -36,15 +56,26 @@ class Asked:
     def fields_for(self, model: str) -> dict[str, Any]:
         return self.fields if model == self.model else self.fields | {"model": model}
 
-    @property
-    def generates(self) -> bool:
-        """Whether a slot of the worker is needed."""
-        return self.path != TOKENIZE.encode()
+    def most_tokens(self, context_length: int | None) -> int:
+        """The most that it can use, prompt and answers: a token has one byte at least, and none
+        of its answers is longer than the context."""
+        fields = self.fields
+        prompt = fields.get("prompt", fields.get("input"))
+        prompts = len(prompt) if isinstance(prompt, list) and prompt else 1
+        answers = prompts * (_count(fields.get("n")) or 1)
+        wanted = _count(fields.get("max_completion_tokens")) or _count(fields.get("max_tokens"))
+        if self.ability == "embeddings":
+            wanted = 0
+        elif wanted is None:
+            wanted = context_length or UNKNOWN_CONTEXT
+        most = len(self.body) + answers * wanted
+        return min(most, answers * context_length) if context_length else most
 
 
-def parse_asked(path: bytes, ability: Ability, body: bytes) -> Asked:
-    """Raises `BadRequest` for a body that cannot be routed."""
+def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
+    """Raises `BadRequest` for a request that cannot be routed."""
     fields = parse_object(body)
+    path = scope["path"].encode()
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequest("You must provide a model parameter.", param="model")
@@ -53,6 +84,37 @@ def parse_asked(path: bytes, ability: Ability, body: bytes) -> Asked:
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise BadRequest("stream must be true or false.", param="stream")
-    if path == TOKENIZE.encode() and "messages" not in fields:
+    if path == TOKENIZE and "messages" not in fields:
         ability = "completions"
-    return Asked(path, ability, model, bool(stream), body, fields)
+    lane: Lane = "normal"
+    timeout_s = None
+    for name, value in scope["headers"]:
+        if name == _PRIORITY:
+            lane = _lane(value)
+        elif name == TIMEOUT_HEADER:
+            timeout_s = _seconds(value)
+    return Asked(path, ability, model, bool(stream), body, fields, lane, timeout_s)
+
+
+def _lane(value: bytes) -> Lane:
+    lane = _LANES.get(value)
+    if lane is None:
+        raise BadRequest(f"{PRIORITY_HEADER} is one of {', '.join(LANES)}.", param=PRIORITY_HEADER)
+    return lane
+
+
+def _seconds(value: bytes) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadRequest(
+            f"{TIMEOUT_HEADER.decode()} is a number of seconds.", param=TIMEOUT_HEADER.decode()
+        )
+    return min(seconds, WHOLE_REQUEST_S)
+
+
+def _count(value: object) -> int | None:
+    """None for what is no number of something; the worker says what is wrong with it."""
+    return value if type(value) is int and value > 0 else None

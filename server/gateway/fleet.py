@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from server.clients.origin import Origin
-from server.core.dispatch import Method, choose
+from server.core.affinity import affine
+from server.core.dispatch import POLICIES, Candidate, Method, method_for
 from server.core.errors import (
     BadRequest,
     ModelNotFound,
-    NotFound,
     Overloaded,
     Unavailable,
 )
 from server.core.limits import RETRY_AFTER_S
 from server.gateway.worker import Lease, Worker
-from server.wire.fleet import Ability, FleetView, WorkerView
+from server.wire.fleet import Ability, FleetView, GatewayView, WorkerView
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -30,8 +29,12 @@ class Fleet:
     ) -> None:
         self._id = gateway_id
         self._method = method
+        self._policy = POLICIES[method]
+        self.gateways: tuple[GatewayView, ...] = ()
+        """All that listen to the controller, this one included."""
         self._workers: dict[str, Worker] = {}
         self._by_model: dict[str, list[Worker]] = {}
+        self._contexts: dict[str, int | None] = {}
         self._expected = frozenset(expected)
         self._known = set(expected)
         self._controller = ""
@@ -45,6 +48,9 @@ class Fleet:
     def apply(self, view: FleetView) -> list[Origin]:
         """Take over what the controller says. Returns the origins of workers that are gone."""
         self.heard = True
+        self.gateways = view.gateways
+        if self._method == "shortest_queue":  # the best that there is, and that depends
+            self._policy = POLICIES[method_for(max(1, len(view.gateways)))]
         said = {worker.address: worker for worker in view.workers}
         if view.controller != self._controller:
             self._controller = view.controller
@@ -72,15 +78,17 @@ class Fleet:
         for worker in self._workers.values():
             for model in worker.view.models:
                 self._by_model.setdefault(model, []).append(worker)
+        self._contexts = {
+            model: max((w.view.context_length or 0 for w in workers), default=0) or None
+            for model, workers in self._by_model.items()
+        }
         self._known |= self._by_model.keys()
 
     def _move_away(self, worker: Worker) -> None:
         """Free the requests that wait there for a first byte, where another worker can help."""
         for lease in list(worker.leases):
-            if lease.movable is not None and self.offers(
-                lease.model, lease.ability, but=lease.tried
-            ):
-                lease.movable.move()
+            if lease.leave and self.offers(lease.model, lease.ability, but=lease.tried):
+                lease.move()
 
     def take(
         self,
@@ -99,20 +107,33 @@ class Fleet:
         one that cannot do this, `Unavailable` when all its workers are gone or rest, `Overloaded`
         when they are full.
         """
-        worker = self._pick(model, ability, but, affinity)
-        return Lease(worker, model, ability, but, request_id, self._waiting)
+        free = self._free(model, ability, but)
+        candidates: Sequence[Candidate] = ()
+        worker = free[0]
+        if len(free) > 1:
+            candidates = [one.as_candidate() for one in free]
+            chosen = self._choose(candidates, affinity)
+            worker = self._workers[chosen.address]
+        return Lease(worker, model, ability, but, request_id, self._waiting, candidates)
 
     def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
         """Whether `take` would find somebody."""
         try:
-            self._pick(model, ability, but, None)
+            self._free(model, ability, but)
         except (BadRequest, ModelNotFound, Overloaded, Unavailable):
             return False
         return True
 
-    def _pick(
-        self, model: str, ability: Ability, but: frozenset[str], affinity: bytes | None
-    ) -> Worker:
+    def _choose(self, candidates: Sequence[Candidate], affinity: bytes | None) -> Candidate:
+        if affinity is None:
+            chosen = self._policy(candidates)
+        else:
+            chosen = affine(candidates, affinity, otherwise=self._policy)
+        assert chosen is not None  # there are some
+        return chosen
+
+    def _free(self, model: str, ability: Ability, but: frozenset[str]) -> list[Worker]:
+        """The workers that can take a request now, one at least."""
         workers = [
             worker
             for worker in self._able(model, ability)
@@ -136,11 +157,7 @@ class Fleet:
                 f"Every worker for {model!r} is full ({len(usable)} of them); try again shortly.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if len(free) == 1:
-            return free[0]
-        chosen = choose(self._method, [worker.as_candidate() for worker in free])
-        assert chosen is not None
-        return self._workers[chosen.address]
+        return free
 
     def _able(self, model: str, ability: Ability) -> list[Worker]:
         workers = self._by_model.get(model)
@@ -160,6 +177,12 @@ class Fleet:
             )
         return able
 
+    def context_length(self, models: Iterable[str]) -> int | None:
+        """The longest context that any of `models` has here, None if that is not known of all."""
+        lengths = [self._contexts.get(model) for model in models]
+        known = [length for length in lengths if length is not None]
+        return max(known) if known and len(known) == len(lengths) else None
+
     def models(self) -> dict[str, list[WorkerView]]:
         """Every model that can be asked for now, with the workers that serve it."""
         return {
@@ -167,29 +190,21 @@ class Fleet:
             for model, workers in sorted(self._by_model.items())
         }
 
-    def position(self, request_id: str) -> int:
-        """How many must end before a slot is free for it; 0: a worker is on it.
+    def position(self, request_id: str) -> int | None:
+        """How many must end before a slot is free for it; 0: a worker is on it; None: it is at no
+        worker, as far as this gateway knows.
 
         Exact as far as this gateway's own requests go; those of others are taken to be older.
-        Raises `NotFound` for a request that is at no worker.
         """
         lease = self._waiting.get(request_id)
         if lease is None:
-            raise NotFound("No request with this id is in flight here.")
+            return None
         worker = lease.worker
         ahead = worker.ahead_of(lease) + worker.others
         return max(0, ahead + 1 - worker.view.slots)
 
-    def stats(self) -> dict[str, dict[str, Any]]:
-        """By address: requests in flight, served and failed, and how long the last ones took."""
-        return {
-            address: {
-                "in_flight": len(worker.leases),
-                "breaker": worker.breaker.state,
-                **worker.tally.report(),
-            }
-            for address, worker in self._workers.items()
-        }
+    def workers(self) -> list[Worker]:
+        return list(self._workers.values())
 
     def in_flight(self) -> dict[str, int]:
         return {address: len(worker.leases) for address, worker in self._workers.items()}

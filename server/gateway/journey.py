@@ -27,6 +27,7 @@ class Journey:
         "_models",
         "_request_id",
         "affinity",
+        "refused",
         "tried",
         "tries",
     )
@@ -49,6 +50,8 @@ class Journey:
         self.affinity = affinity
         self.tried = NOTHING
         self.tries = 0
+        self.refused = False
+        """Another worker was there, but the budget of retries was spent."""
         budget.earn()
 
     def take(self) -> Lease:
@@ -81,11 +84,18 @@ class Journey:
     @property
     def may_go_on(self) -> bool:
         """Whether another worker may be asked, and would be there."""
-        if self.tries >= self._max_tries or not self._budget.allows:
-            return False
-        return any(
+        if self.tries >= self._max_tries or not any(
             self._fleet.offers(model, self._ability, but=self.tried) for model in self._models
-        )
+        ):
+            return False
+        self.refused = self.refused or not self._budget.allow()
+        return not self.refused
+
+    def stays_with(self, model: str) -> bool:
+        """From here on only workers of `model` will do. Whether one more may be asked."""
+        self._models = (model,)
+        self._max_tries = self.tries + 1
+        return self.may_go_on
 
     @property
     def is_last(self) -> bool:

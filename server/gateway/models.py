@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from server.core.errors import ModelNotFound
@@ -17,12 +18,12 @@ def list_models(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
     return {"object": "list", "data": data}
 
 
-def show_model(fleet: Fleet, routes: Routes, name: str, created: int) -> dict[str, Any]:
+def show_model(models: Iterable[dict[str, Any]], name: str) -> dict[str, Any]:
     """Raises `ModelNotFound`."""
-    views = offered(fleet, routes).get(name)
-    if views is None:
-        raise ModelNotFound(f"The model {name!r} does not exist here.", param="model")
-    return _model(name, views, created)
+    for model in models:
+        if model["id"] == name:
+            return model
+    raise ModelNotFound(f"The model {name!r} does not exist here.", param="model")
 
 
 def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:

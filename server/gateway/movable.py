@@ -1,4 +1,4 @@
-"""A request may move to another worker until its client has been sent something."""
+"""A block that can be left from outside: a FastChat worker is asked in several steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.core.errors import CutOff
 
 
 class Movable:
-    """Enter it to ask a worker; `move` ends the block with `CutOff`, unless it has settled."""
+    """Enter it to ask a worker; `move` ends the block with `CutOff`."""
 
     __slots__ = ("_cancel", "_done")
 
@@ -35,12 +35,7 @@ class Movable:
             raise CutOff("the worker fell silent") from expired
 
     def move(self) -> None:
-        """Leave this worker. Once is enough, and after `settle` it means nothing."""
+        """Leave this worker. Once is enough, and after the end it means nothing."""
         if not self._done:
             self._done = True
             self._cancel.reschedule(asyncio.get_running_loop().time())
-
-    def settle(self) -> None:
-        """From here on the request stays where it is; a move that has only just begun is undone."""
-        self._done = True
-        self._cancel.reschedule(None)

@@ -24,14 +24,13 @@ class RetryBudget:
         left = self._left + RETRY_SHARE
         self._left = left if left < RETRY_RESERVE else RETRY_RESERVE
 
-    @property
-    def allows(self) -> bool:
-        return self._left >= 1.0
-
-    def spend(self) -> bool:
-        """Take one retry. False: there is none left."""
+    def allow(self) -> bool:
+        """Whether a retry is affordable; a refusal is counted."""
         if self._left < 1.0:
             self.refused += 1
             return False
-        self._left -= 1.0
         return True
+
+    def spend(self) -> None:
+        """One retry begins."""
+        self._left -= 1.0

@@ -17,9 +17,20 @@ class Routes:
 
     def set(self, changed: Iterable[RouteSettings]) -> None:
         """`changed` are all that were set at run time. Raises `ValueError`, and changes nothing."""
+        self._known = self.check(changed)
+
+    def check(self, changed: Iterable[RouteSettings]) -> dict[str, RouteSettings]:
+        """What `set` would make of them, by name. Raises `ValueError`."""
         known = self._configured | {route.name: route for route in changed}
         check_routes(known.values())
-        self._known = known
+        return known
+
+    def changed(self) -> list[RouteSettings]:
+        """Those that were set at run time."""
+        return [route for route in self._known.values() if not self.is_configured(route)]
+
+    def is_configured(self, route: RouteSettings) -> bool:
+        return self._configured.get(route.name) is route
 
     def all(self) -> list[RouteSettings]:
         return list(self._known.values())

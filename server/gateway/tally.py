@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
 
 LAST = 200
 """Requests whose times are kept."""
@@ -23,15 +22,6 @@ class Tally:
     def serve(self, first_byte_s: float, whole_s: float) -> None:
         self.served += 1
         self.times.append((first_byte_s, whole_s))
-
-    def report(self) -> dict[str, Any]:
-        firsts, wholes = zip(*self.times, strict=True) if self.times else ((), ())
-        return {
-            "served": self.served,
-            "failed": self.failed,
-            "first_byte_s": percentiles(firsts),
-            "whole_s": percentiles(wholes),
-        }
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:

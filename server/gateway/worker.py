@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from server.clients.origin import Origin
 from server.core.dispatch import Candidate
-from server.core.errors import UpstreamFailed, UpstreamTimeout
 from server.gateway.breaker import Breaker, Trouble
-from server.gateway.movable import Movable
 from server.gateway.tally import Tally
 from server.wire.fleet import Ability, WorkerView
 
@@ -73,8 +72,8 @@ class Worker:
 class Lease:
     """One request counted in flight at one worker, from its making to the end of its block.
 
-    What came of it is counted at the end: served when `answered` was called and nothing went
-    wrong, failed when the worker did. A client that leaves is neither.
+    What came of it is counted: served when `answered` was called and its block ended well, failed
+    when `fail` was. A client that leaves is neither.
     """
 
     __slots__ = (
@@ -85,8 +84,10 @@ class Lease:
         "_since",
         "_waiting",
         "ability",
+        "candidates",
+        "leave",
         "model",
-        "movable",
+        "moved",
         "tried",
         "worker",
     )
@@ -99,6 +100,7 @@ class Lease:
         tried: frozenset[str],
         request_id: str,
         waiting: dict[str, Lease],
+        candidates: Sequence[Candidate],
     ) -> None:
         """`waiting`: the leases of all requests, by their ids."""
         self.worker = worker
@@ -106,8 +108,11 @@ class Lease:
         self.ability = ability
         self.tried = tried | {worker.view.address}
         """Where the request has been, this worker included."""
-        self.movable: Movable | None = None
+        self.candidates = candidates
+        """Those that it was chosen from, as they were; none where there was no choice."""
+        self.leave: Callable[[], None] | None = None
         """Set while the request waits for its first byte and may still go elsewhere."""
+        self.moved = False
         self._now = asyncio.get_running_loop().time
         self._since = self._now()
         self._first_byte_s: float | None = None
@@ -116,6 +121,13 @@ class Lease:
         self._request_id = request_id
         self._waiting = waiting
         waiting[request_id] = self
+
+    def move(self) -> None:
+        """Free the request to go elsewhere, if it still may."""
+        if self.leave is not None:
+            self.moved = True
+            self.leave()
+            self.leave = None
 
     def answered(self) -> None:
         """Its first byte is here."""
@@ -149,12 +161,7 @@ class Lease:
         self.release()
         if self._waiting.get(self._request_id) is self:
             del self._waiting[self._request_id]
-        if error is None:
-            if self._first_byte_s is not None:
-                self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
-        elif isinstance(error, UpstreamFailed):
-            self.fail("lost")
-        elif isinstance(error, UpstreamTimeout):
-            self.fail("late")
+        if error is None and self._first_byte_s is not None:
+            self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
         if self._probe:
             self.worker.breaker.give_up()

@@ -12,6 +12,7 @@ from server.core.clock import SystemClock
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.wanted import Wanted, wanted
+from server.wire.lanes import LANES
 
 INTERRUPTED = 130
 BAD_USAGE = 2
@@ -20,6 +21,9 @@ _EPILOG = """\
 commands (each with --home DIR):
   status [--json]  what runs; exit code 0: all is ready, 1: something is not, 3: not running
   stop [--force]   finish what runs and stop; exit code 0: nothing runs any more, 1: it still does
+  explain REQUEST_ID [--json]  what became of a recent request; exit code 0: told, 1: nobody
+                   remembers it, 3: not running
+  key create|list|revoke|usage    API keys: their limits, and what they used; `key -h` says more
   doctor           what is wrong with this set-up and how to mend it; exit code 1: something is
 
 exit codes of a start: 0 after a clean stop, 1 if a part did not start or was ended by force,
@@ -77,6 +81,14 @@ def _command(flags: argparse.Namespace, home: Home, installation: Installation) 
         from server.launcher.care.stop import stop
 
         return stop(home, force=flags.force)
+    if flags.command == "explain":
+        from server.launcher.care.explain import explain
+
+        return explain(home, flags.request_id, as_json=flags.json)
+    if flags.command == "key":
+        from server.launcher.care.key import key
+
+        return key(home, flags, SystemClock())
     from server.core.config import environment
     from server.launcher.care.doctor import doctor
 
@@ -99,15 +111,49 @@ def build_parser() -> argparse.ArgumentParser:
         "status": "what runs",
         "stop": "stop it",
         "doctor": "what is wrong, and how to mend it",
+        "explain": "what became of a recent request: candidates, choice, retries, times",
     }
     for name, help_text in about.items():
         command = commands.add_parser(name, help=help_text)
         _add_home(command)
-        if name == "status":
+        if name == "explain":
+            command.add_argument("request_id", metavar="REQUEST_ID", help="as in `x-request-id`")
+        if name in ("status", "explain"):
             command.add_argument("--json", action="store_true", help="for programs")
         if name == "stop":
             command.add_argument("--force", action="store_true", help="do not wait for requests")
+    _add_key(commands.add_parser("key", help="API keys: make, list, revoke, what they used"))
     return parser
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser("create", help="make a key, and show it this once")
+    create.add_argument("name", metavar="NAME", help="whom it is for")
+    create.add_argument("--models", nargs="+", metavar="MODEL", help="only these models and routes")
+    for flag, what in {
+        "--rpm": "requests per minute",
+        "--tpm": "tokens per minute",
+        "--parallel": "requests at the same time",
+        "--tokens-per-day": "tokens from midnight to midnight UTC",
+    }.items():
+        create.add_argument(flag, type=int, metavar="N", help=f"{what} (default: no limit)")
+    create.add_argument("--lane", choices=LANES, help="put all of its requests there")
+    create.add_argument("--admin", action="store_true", help="it may change keys and routes")
+    create.add_argument(
+        "--expires", default="never", metavar="WHEN", help="12h, 30d, 2030-12-31 or never (default)"
+    )
+    show = actions.add_parser("list", help="the keys, and what they may")
+    show.add_argument("--revoked", action="store_true", help="revoked ones too")
+    revoke = actions.add_parser("revoke", help="end a key for good")
+    revoke.add_argument("key", metavar="ID_OR_NAME")
+    usage = actions.add_parser("usage", help="requests and tokens of each key, model and day")
+    usage.add_argument("key", metavar="ID_OR_NAME", nargs="?", help="of this key only")
+    usage.add_argument("--days", type=int, default=7, metavar="N", help="so many days (7)")
+    for action in (create, show, usage):
+        action.add_argument("--json", action="store_true", help="for programs")
+    for action in (create, show, revoke, usage):
+        _add_home(action)
 
 
 def _add_home(to: argparse._ActionsContainer) -> None:

@@ -15,6 +15,7 @@ from server.core.clock import Clock, SystemClock
 from server.core.errors import ConfigError, StartError
 from server.launcher.running.leftovers import clear_leftovers
 from server.launcher.running.logs import log_to, rotate
+from server.launcher.running.reading_key import kept_reading_key
 from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.running.supervisor import Supervisor
 from server.launcher.screen.banner import ready_block
@@ -52,7 +53,8 @@ def start(
             rotate(home.log_of("launcher"))
             log_to(home.log_of("launcher"), prepared.launcher.log_level)
             try:
-                return asyncio.run(_Launch(home, prepared, installation, quiet).run())
+                with kept_reading_key(home, prepared.secret):
+                    return asyncio.run(_Launch(home, prepared, installation, quiet).run())
             finally:
                 home.state_file.unlink(missing_ok=True)
     except ConfigError as error:

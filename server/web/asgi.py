@@ -58,7 +58,7 @@ async def send_json(send: Send, value: Any, status: int = 200) -> None:
 
 async def send_problem(send: Send, error: RequestError, request_id: str | None) -> None:
     """`error` in OpenAI's envelope, with `Retry-After` where it helps."""
-    headers = [JSON, (b"x-content-type-options", b"nosniff")]
+    headers = [JSON, (b"x-content-type-options", b"nosniff"), *error.headers]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
     if error.status == 408:

@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Literal, Self
 
-from server.core.errors import Unavailable, UpstreamTimeout
+from server.core.errors import DeadlineExceeded, Unavailable, UpstreamTimeout
 from server.web.asgi import ClientLeft, Receive, until_left
 from server.web.drain import Drain
 
@@ -18,22 +18,28 @@ class Patience:
     """Cancels its block when its time is up, its client left, or the server must end.
 
     Enter it once the request body has been read. The block may wait `whole_s` in all; `allow`
-    says how much of that the next wait may take. Raises `UpstreamTimeout`, `ClientLeft` or
-    `Unavailable`.
+    says how much of that the next wait may take. Raises `UpstreamTimeout`, `DeadlineExceeded`,
+    `ClientLeft` or `Unavailable`.
 
     `allow` is called twice for each token, so it only notes when time will be up; the one timer
     looks at the note when it fires.
     """
 
     __slots__ = (
-        "_cancel", "_drain", "_due", "_end", "_loop", "_reason", "_receive", "_timer", "_wait",
-        "_watcher",
+        "_cancel", "_deadline", "_drain", "_due", "_end", "_loop", "_reason", "_receive", "_timer",
+        "_wait", "_watcher",
     )  # fmt: skip
 
-    def __init__(self, receive: Receive, drain: Drain, whole_s: float) -> None:
+    def __init__(
+        self, receive: Receive, drain: Drain, whole_s: float, deadline_s: float | None = None
+    ) -> None:
+        """`deadline_s`: the client's own limit; it counts if it is shorter than `whole_s`."""
         self._receive = receive
         self._drain = drain
         self._loop = asyncio.get_running_loop()
+        self._deadline = deadline_s is not None and deadline_s < whole_s
+        if deadline_s is not None and deadline_s < whole_s:
+            whole_s = deadline_s
         self._end = self._due = self._loop.time() + whole_s
         self._wait: Wait = "upstream"
         self._reason: Reason | None = None
@@ -70,6 +76,11 @@ class Patience:
             self._timer.cancel()
             self._timer = self._loop.call_at(due, self._look)
 
+    @property
+    def left_s(self) -> float:
+        """Until the end of the whole."""
+        return max(0.0, self._end - self._loop.time())
+
     def cut(self) -> None:
         """The server must end."""
         self._end_because("server ends")
@@ -94,4 +105,6 @@ class Patience:
             return ClientLeft()
         if self._reason == "server ends":
             return Unavailable("This server is shutting down.", retry_after_s=1)
+        if self._deadline and self._loop.time() >= self._end:
+            return DeadlineExceeded("The answer was not there in the time that you gave it.")
         return UpstreamTimeout("The model took too long to answer.")

@@ -70,10 +70,12 @@ def run(kind: type[S], build: Build[S]) -> NoReturn:
 
 async def serve(settings: S, build: Build[S], say: Say) -> None:
     """Bind, build, serve until a signal, drain. Raises `StartError`."""
-    listener = bind(settings.host, settings.port)
-    address = address_of(listener)
+    listeners = [bind(settings.host, settings.port, shared=settings.shared_port)]
+    address = address_of(listeners[0])
+    if settings.shared_port:  # others must be able to reach this very process
+        listeners.append(bind("127.0.0.1", 0))
     drain = Drain()
-    app = Remembering(build(settings, drain, say, address))
+    app = Remembering(build(settings, drain, say, address_of(listeners[-1])))
     server = DrainingServer(
         uvicorn.Config(
             app,
@@ -93,7 +95,7 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
         on_started=lambda: say(Report(state="ready", address=address)),
     )
     with suppress(SystemExit):  # uvicorn's way to say that the lifespan failed
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=listeners)
     if not server.started:
         raise app.failure or StartError(f"{settings.name} did not start; its log says why")
 
@@ -161,12 +163,17 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet. Raises `StartError` for a port in use."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound socket that does not listen yet. Raises `StartError` for a port in use.
+
+    `shared`: other processes of this user may bind it too; the kernel spreads the connections.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only for sockets that say that they are TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from server.core.errors import (
     BadAnswer,
+    CutOff,
     RequestError,
     TransportError,
     WorkerLost,
@@ -82,16 +83,24 @@ class Stream:
         limit: Patience,
         change: Callable[[bytes], bytes] | None = None,
         *,
+        seen: Callable[[bytes], None] | None = None,
         one_choice: bool = True,
     ) -> None:
-        """`change` is applied to whole events. `one_choice`: a finish reason ends the answer, even
-        where no `[DONE]` follows; with several choices it may be that of another one."""
+        """`change` is applied to whole events, and may leave nothing of them. `seen` hears of all
+        that was sent. `one_choice`: a finish reason ends the answer, even where no `[DONE]`
+        follows; with several choices it may be that of another one."""
         self._upstream = upstream
         self._limit = limit
         self._change = change
+        self._seen = seen
         self._one_choice = one_choice
         self._events = EventSplitter()
-        self._last: deque[bytes] = deque(maxlen=_LAST_PIECES)
+        self.last: deque[bytes] = deque(maxlen=_LAST_PIECES)
+        """Of what the upstream said, whole events."""
+        self.events = 0
+        """How many there were in all, as `data:` counts them."""
+        self.failed = False
+        """The upstream itself ended it with an error event."""
         self._first = b""
 
     async def open(self) -> None:
@@ -101,30 +110,42 @@ class Stream:
         if not self._first:
             raise BadAnswer("the stream ended before its first event")
 
-    async def pass_on(self, send: Send) -> None:
-        """Send the head and every event. After the head, an error is the last event."""
-        self._limit.allow(WRITE_STALL_S, "client")
-        await send(_head(self._upstream))
+    async def pass_on(self, send: Send, headers: Sequence[Header] | None = ()) -> None:
+        """Send the head and every event. After the head, an error is the last event.
+
+        `headers`: of ours, beside the upstream's; None: the head has been sent already.
+        """
+        if headers is not None:
+            self._limit.allow(WRITE_STALL_S, "client")
+            await send(_head(self._upstream, headers))
         try:
             events = self._first
             while events:
                 self._limit.allow(WRITE_STALL_S, "client")
                 await send({"type": "http.response.body", "body": events, "more_body": True})
+                if self._seen is not None:
+                    self._seen(events)
                 self._limit.allow(BETWEEN_TOKENS_S)
                 events = await self._next()
             if not self._has_ended():
                 raise BadAnswer("the stream ended without its end mark")
         except TransportError as error:
-            raise WorkerLost(
-                "The worker was lost in mid-answer; what came before is incomplete."
-            ) from error
+            if not (isinstance(error, CutOff) and self._end_was_told()):
+                raise WorkerLost(
+                    "The worker was lost in mid-answer; what came before is incomplete."
+                ) from error
         await send({"type": "http.response.body", "body": b""})
 
     def _has_ended(self) -> bool:
-        said = b"".join(self._last)
-        if _is_done(said) or _ERROR.search(said):
-            return True  # an error that was told already is an end, and is told once
-        return self._one_choice and _FINISH.search(said) is not None
+        if self._end_was_told():
+            return True
+        return self._one_choice and _FINISH.search(b"".join(self.last)) is not None
+
+    def _end_was_told(self) -> bool:
+        """An error that was told already is an end too, and is told once."""
+        said = b"".join(self.last)
+        self.failed = _ERROR.search(said) is not None
+        return self.failed or _is_done(said)
 
     async def _next(self) -> bytes:
         """The next whole events, `b""` at the end of a stream."""
@@ -134,8 +155,13 @@ class Stream:
             except ValueError as error:
                 raise BadAnswer(str(error)) from error
             if events:
-                self._last.append(events)
-                return self._change(events) if self._change else events
+                self.last.append(events)
+                self.events += events.count(b"data:")
+                if self._change is not None:
+                    events = self._change(events)
+                if events:
+                    return events
+                self._limit.allow(BETWEEN_TOKENS_S)
         if self._events.rest().strip():
             raise BadAnswer("the stream ended inside an event")
         return b""
@@ -148,10 +174,12 @@ async def end_with_error(send: Send, error: RequestError, request_id: str) -> No
         await send({"type": "http.response.body", "body": b"event: error\n" + body})
 
 
-async def send_answer(send: Send, upstream: Upstream, body: bytes, limit: Patience) -> None:
-    """Send a whole answer on."""
+async def send_answer(
+    send: Send, upstream: Upstream, body: bytes, limit: Patience, headers: Sequence[Header] = ()
+) -> None:
+    """Send a whole answer on. `headers`: of ours, beside the upstream's."""
     limit.allow(WRITE_STALL_S, "client")
-    await send_whole(send, upstream.status, passed_headers(upstream), body)
+    await send_whole(send, upstream.status, [*passed_headers(upstream), *headers], body)
 
 
 def _is_done(said: bytes) -> bool:
@@ -163,9 +191,9 @@ def _is_done(said: bytes) -> bool:
     return False
 
 
-def _head(upstream: Upstream) -> dict[str, object]:
+def _head(upstream: Upstream, headers: Sequence[Header]) -> dict[str, object]:
     return {
         "type": "http.response.start",
         "status": upstream.status,
-        "headers": [*passed_headers(upstream), _NO_BUFFERING],
+        "headers": [*passed_headers(upstream), *headers, _NO_BUFFERING],
     }

@@ -18,10 +18,16 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.wire.lanes import Lane
+
 VERSION: Final = 1
 SECRET_HEADER: Final = "x-shortline-secret"
 GATEWAY_HEADER: Final = "x-shortline-gateway"
 """Names the gateway that sent a request, so that a worker can report whose requests it has."""
+GATEWAY_ADDRESS_HEADER: Final = "x-shortline-gateway-address"
+"""Of a gateway's subscription: where the other gateways reach it and nobody else."""
+DEADLINE_HEADER: Final = "x-shortline-deadline-ms"
+"""To a worker: milliseconds that are left for a request; by then it has ended, with an error."""
 
 Protocol = Literal["openai", "fastchat"]
 Ability = Literal["chat", "completions", "embeddings", "vision"]
@@ -45,6 +51,15 @@ class Load(Frozen):
     waiting: int = Field(default=0, ge=0)
     by_gateway: dict[str, int] = {}
     """Of those, how many each gateway sent: it knows its own better."""
+    by_lane: dict[Lane, int] = {}
+    """Of those that wait, how many in each lane; a lane without any is left out."""
+    cancelled: int = Field(default=0, ge=0)
+    """Requests whose client left or whose time was up. This and what follows: since the worker's
+    start."""
+    tokens_after_cancel: int = Field(default=0, ge=0)
+    """Made for somebody who had left; never more than one for each who left."""
+    generated: int = Field(default=0, ge=0)
+    """Tokens in all; 0 where an online provider makes them."""
 
 
 class Registration(WorkerRef):
@@ -77,6 +92,13 @@ class WorkerView(Registration):
     state: State = "ready"
 
 
+class GatewayView(Frozen):
+    """One gateway process that listens to the controller."""
+
+    id: str
+    address: str
+
+
 class FleetView(Frozen):
     version: int = VERSION
     controller: str = ""
@@ -85,3 +107,4 @@ class FleetView(Frozen):
     """False while a controller that has just started waits for its workers to come back: that a
     worker is absent means nothing yet."""
     workers: tuple[WorkerView, ...] = ()
+    gateways: tuple[GatewayView, ...] = ()

@@ -7,9 +7,10 @@ from the app server also `Request`s.
 
 from __future__ import annotations
 
+import hmac
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from server.core.dispatch import Method
 from server.core.limits import DRAIN_S
@@ -22,6 +23,12 @@ from server.core.settings import (
     GatewaySettings,
     ModelSettings,
 )
+
+
+def app_key(secret: SecretStr) -> SecretStr:
+    """The API key of the app server of a launch; the secret does not follow from it."""
+    digest = hmac.digest(secret.get_secret_value().encode(), b"shortline app key", "sha256")
+    return SecretStr(f"sk-app-{digest.hex()}")
 
 
 class Frozen(BaseModel):
@@ -60,6 +67,8 @@ class RoleSettings(Frozen):
     host: str = "127.0.0.1"
     port: int = 0
     """0: choose a free one and report it."""
+    shared_port: bool = False
+    """Several processes serve this port; each also listens on one of its own, for the others."""
     secret: Secret
     log_level: str = "info"
     drain_s: float = DRAIN_S
@@ -76,6 +85,8 @@ class ControllerProcess(RoleSettings):
 class GatewayProcess(RoleSettings):
     controller_url: str
     gateway: GatewaySettings
+    ledger_file: str = ""
+    """Of API keys and routes; empty: only those of the settings."""
     dispatch: Method = "shortest_queue"
     expected_models: tuple[str, ...] = ()
     """Configured here; while none of their workers is up the answer is 503, not 404."""

@@ -7,14 +7,27 @@ import pytest
 from server.controller.feed import Feed
 from server.controller.registry import Registry
 from server.core.clock import SystemClock
-from server.web.asgi import Message
+from server.web.asgi import Message, Scope
 from server.web.drain import Drain
-from server.wire.fleet import FleetView
+from server.wire.fleet import GATEWAY_ADDRESS_HEADER, GATEWAY_HEADER, FleetView
 from tests.controller.registrations import A, beat, registration
 from tests.fakes.clock import ManualClock
 from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
+
+
+NOBODY: Scope = {"headers": []}
+
+
+def gateway(id: str) -> Scope:
+    address = f"http://127.0.0.1:{9000 + len(id)}".encode()
+    return {
+        "headers": [
+            (GATEWAY_HEADER.encode(), id.encode()),
+            (GATEWAY_ADDRESS_HEADER.encode(), address),
+        ]
+    }
 
 
 async def never() -> Message:
@@ -41,7 +54,7 @@ class Subscriber:
 
 async def test_a_subscriber_hears_at_once_and_after_every_change() -> None:
     registry, subscriber = Registry(SystemClock()), Subscriber()
-    feed = asyncio.create_task(Feed(registry, Drain())({}, never, subscriber.send))
+    feed = asyncio.create_task(Feed(registry, Drain())(NOBODY, never, subscriber.send))
     assert (await subscriber.next()).workers == ()
     registry.register(registration())
     assert [w.address for w in (await subscriber.next()).workers] == [A]
@@ -50,7 +63,7 @@ async def test_a_subscriber_hears_at_once_and_after_every_change() -> None:
 
 async def test_a_slow_subscriber_gets_the_latest_and_no_backlog() -> None:
     registry, subscriber = Registry(ManualClock()), Subscriber()
-    feed = asyncio.create_task(Feed(registry, Drain())({}, never, subscriber.send))
+    feed = asyncio.create_task(Feed(registry, Drain())(NOBODY, never, subscriber.send))
     await until(subscriber.lines.full)
     registry.register(registration())
     for _ in range(10):  # this line is written, and nobody takes it
@@ -63,10 +76,23 @@ async def test_a_slow_subscriber_gets_the_latest_and_no_backlog() -> None:
     feed.cancel()
 
 
+async def test_gateways_know_of_one_another_while_they_listen() -> None:
+    registry, first, second = Registry(SystemClock()), Subscriber(), Subscriber()
+    feed = Feed(registry, Drain())
+    listening = asyncio.create_task(feed(gateway("a"), never, first.send))
+    assert [g.id for g in (await first.next()).gateways] == ["a"]
+    other = asyncio.create_task(feed(gateway("bb"), never, second.send))
+    assert [g.id for g in (await second.next()).gateways] == ["a", "bb"]
+    assert [g.address[-4:] for g in (await first.next()).gateways] == ["9001", "9002"]
+    other.cancel()
+    assert [g.id for g in (await first.next()).gateways] == ["a"]
+    listening.cancel()
+
+
 async def test_a_quiet_fleet_still_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.controller.feed.HEARTBEAT_S", 0.01)
     registry, subscriber = Registry(SystemClock()), Subscriber()
-    feed = asyncio.create_task(Feed(registry, Drain())({}, never, subscriber.send))
+    feed = asyncio.create_task(Feed(registry, Drain())(NOBODY, never, subscriber.send))
     assert [await subscriber.next() for _ in range(3)] == [registry.view()] * 3
     feed.cancel()
 
@@ -75,7 +101,7 @@ async def test_a_stopping_controller_ends_its_subscriptions_at_once() -> None:
     registry, subscriber, drain = Registry(SystemClock()), Subscriber(), Drain()
     feed = Feed(registry, drain)
     waking = asyncio.create_task(feed.wake_at_stop())
-    serving = asyncio.create_task(feed({}, never, subscriber.send))
+    serving = asyncio.create_task(feed(NOBODY, never, subscriber.send))
     await subscriber.next()
     drain.begun.set()
     async with asyncio.timeout(1):
@@ -88,4 +114,4 @@ async def test_a_subscriber_that_does_not_read_is_let_go(monkeypatch: pytest.Mon
     monkeypatch.setattr("server.controller.feed.HEARTBEAT_S", 0.01)
     feed = Feed(Registry(SystemClock()), Drain())
     async with asyncio.timeout(5):
-        await feed({}, never, Subscriber().send)
+        await feed(NOBODY, never, Subscriber().send)

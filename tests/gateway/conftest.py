@@ -10,17 +10,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from server.clients.http import HTTPClient
+from server.core.clock import SystemClock
 from server.core.settings import GatewaySettings
-from server.gateway.admission import key_or_secret
-from server.gateway.app import Gateway
-from server.gateway.fastchat.upstream import FastChatUpstream
+from server.gateway.app import edge_of
 from server.gateway.fleet import Fleet
-from server.gateway.relay import Relay
-from server.gateway.routes import Routes
+from server.gateway.parts import Parts
 from server.web.drain import Drain
-from server.web.edge import Edge, known_host
 from server.wire.fleet import FleetView, WorkerView
+from server.wire.process import GatewayProcess
 from tests.fakes.live_server import live_server
 
 SECRET = SecretStr("s" * 32)
@@ -32,6 +29,7 @@ class Served:
     fleet: Fleet
     drain: Drain
     client: httpx.AsyncClient
+    parts: Parts
 
 
 def view(address: str, **changes: object) -> WorkerView:
@@ -48,21 +46,30 @@ def view(address: str, **changes: object) -> WorkerView:
 
 @asynccontextmanager
 async def gateway(
-    *workers: WorkerView, settings: GatewaySettings | None = None, expected: tuple[str, ...] = ()
+    *workers: WorkerView,
+    settings: GatewaySettings | None = None,
+    expected: tuple[str, ...] = (),
+    ledger_file: str = "",
+    id: str = "gw",
 ) -> AsyncIterator[Served]:
-    settings = settings or GatewaySettings()
-    fleet, drain, http = Fleet("gw", expected=expected), Drain(), HTTPClient(connect_s=1)
-    fleet.apply(FleetView(workers=workers))
-    routes = Routes(settings.routes)
-    relay = Relay(fleet, routes, http, FastChatUpstream(httpx.AsyncClient()), drain, SECRET, "gw")
-    checks = (known_host(settings), key_or_secret(settings.api_keys, SECRET))
-    edge = Edge(Gateway(relay, fleet, routes, created=1), drain, checks, ready=fleet.missing)
+    process = GatewayProcess(
+        name=f"openai_api {id}",
+        secret=SECRET,
+        controller_url="http://127.0.0.1:9",
+        gateway=settings or GatewaySettings(),
+        expected_models=expected,
+        ledger_file=ledger_file,
+    )
+    drain, clock = Drain(), SystemClock()
+    parts = Parts(process, drain, "", clock, id=id)
+    parts.fleet.apply(FleetView(workers=workers))
     async with (
-        live_server(edge) as url,
+        parts.customers.running(),
+        live_server(edge_of(parts, process, drain, clock)) as url,
         httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client,
     ):
-        yield Served(url, fleet, drain, client)
-    http.close()
+        yield Served(url, parts.fleet, drain, client, parts)
+    await parts.aclose()
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import asyncio
 from asyncio import CancelledError
+from functools import partial
 
 import pytest
 
 from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
 from server.gateway.fleet import Fleet
-from server.gateway.movable import Movable
-from server.wire.fleet import FleetView, WorkerView
+from server.wire.fleet import FleetView, GatewayView, WorkerView
 from tests.gateway.conftest import view
 
 A, B = "http://127.0.0.1:30001", "http://127.0.0.1:30002"
@@ -95,6 +94,30 @@ async def test_a_request_that_ends_unserved_gives_its_probe_back() -> None:
         assert worker.breaker.state == "closed"
 
 
+async def test_requests_that_belong_together_stay_together_while_it_is_no_burden() -> None:
+    there = fleet(*(view(f"http://127.0.0.1:{port}", slots=8) for port in range(30001, 30009)))
+    taken = [there.take("m", "chat", affinity=b"session") for _ in range(3)]
+    first = taken[0].worker.view.address
+    assert taken[1].worker.view.address == first
+    assert taken[2].worker.view.address != first  # it had two, and the others nothing
+    for lease in taken:
+        lease.release()
+    assert there.take("m", "chat", affinity=b"session").worker.view.address == first
+
+
+async def test_of_several_gateways_none_runs_after_the_smallest_report() -> None:
+    several = tuple(GatewayView(id=id, address=f"http://{id}") for id in ("gw", "g2"))
+    loads = [{"running": running} for running in (0, 1, 1, 1)]
+    views = [
+        view(f"http://127.0.0.1:{30001 + i}", slots=8, load=load) for i, load in enumerate(loads)
+    ]
+    there = Fleet("gw")
+    there.apply(FleetView(controller="c1", workers=tuple(views), gateways=several))
+    for _ in range(4):
+        there.take("m", "chat")
+    assert set(there.in_flight().values()) == {1}
+
+
 async def test_a_new_controller_that_has_heard_nobody_yet_takes_nobody_away() -> None:
     there = fleet(view(A), view(B))
     there.apply(FleetView(controller="c2", settled=False))
@@ -133,10 +156,15 @@ async def test_a_model_that_came_and_went_from_elsewhere_is_not_missed() -> None
 
 
 async def test_a_request_moves_only_where_its_own_model_is_served() -> None:
-    there = fleet(view(A, models=("m", "k")), view(B, models=("k",)))
-    lease = there.take("m", "chat")
-    async with Movable() as movable:
-        lease.movable = movable
-        suspect = view(A, models=("m", "k"), state="suspect")
-        there.apply(FleetView(controller="c1", workers=(suspect, view(B, models=("k",)))))
-        await asyncio.sleep(0.01)
+    both = view(A, models=("m", "k")), view(B, models=("k",))
+    there = fleet(*both)
+    moved: list[str] = []
+    for model in ("m", "k"):
+        lease = there.take(model, "chat", but=frozenset({B}) if model == "k" else frozenset())
+        lease.tried = frozenset({A})
+        lease.leave = partial(moved.append, model)
+    suspect = both[0].model_copy(update={"state": "suspect"})
+    there.apply(FleetView(controller="c1", workers=(suspect, both[1])))
+    assert moved == ["k"]
+    there.apply(FleetView(controller="c1", workers=(suspect, both[1])))
+    assert moved == ["k"]  # once is enough

@@ -16,20 +16,6 @@ async def test_a_request_that_waits_is_moved() -> None:
             await asyncio.Event().wait()
 
 
-async def test_one_that_has_settled_stays() -> None:
-    async with Movable() as movable:
-        movable.settle()
-        movable.move()
-        await asyncio.sleep(0.01)
-
-
-async def test_a_move_in_the_very_moment_of_the_first_byte_is_undone() -> None:
-    async with Movable() as movable:
-        movable.move()
-        movable.settle()
-        await asyncio.sleep(0.01)
-
-
 async def test_to_move_twice_or_after_the_end_is_nothing() -> None:
     movable = Movable()
     with pytest.raises(CutOff):

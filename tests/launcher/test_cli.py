@@ -36,12 +36,14 @@ def test_home_may_stand_before_or_after_the_command(
 def test_looking_at_a_home_makes_nothing_in_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in ("status", "stop", "doctor"):
-        run([command, "--home", str(tmp_path / "new")])
+    for command in (["status"], ["stop"], ["doctor"], ["explain", "req-1"]):
+        run([*command, "--home", str(tmp_path / "new")])
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("module", ["cli", "start", "care.status", "care.stop", "care.doctor"])
+@pytest.mark.parametrize(
+    "module", ["cli", "start", "care.status", "care.stop", "care.doctor", "care.explain"]
+)
 def test_no_heavy_library_is_loaded(module: str) -> None:
     program = (
         f"import sys, json, server.launcher.{module}\n"

@@ -19,7 +19,7 @@ class AppSettings(ServerSettings):
     gateway_url: str | None = None
     """The OpenAI API that the chat asks, as `http://host:port`; none: the one of this launch."""
     gateway_key: Secret | None = None
-    """Its key; none: the first of `openai_api.api_keys`."""
+    """Its key; none: the first of `openai_api.api_keys`. That of this launch needs none."""
 
     @field_validator("host")
     @classmethod

@@ -148,8 +148,11 @@ class Supervisor:
 
     async def _begin_one_of(self, keeper: Keeper, others: Sequence[Keeper]) -> bool:
         """Whether it is up. Raises `StartError` when there is no sense in going on without it."""
-        if keeper.plan.role == "api" and not await self._meet_gateway(keeper, others):
+        gateways = [other for other in others if other.plan.role == "openai_api"]
+        if keeper.plan.role == "api" and not await self._meet_gateway(keeper, gateways):
             return False  # the gateway's own failure says why
+        if keeper in gateways[1:] and not await self._share_port(keeper, gateways[0]):
+            return False
         if await self._begin(keeper) or keeper.held:
             return True
         if keeper.plan.role not in WORKERS:
@@ -162,12 +165,19 @@ class Supervisor:
         self._note(f"{_why(keeper)}\nIt is tried again while the others go on.")
         return False
 
-    async def _meet_gateway(self, app: Keeper, others: Sequence[Keeper]) -> bool:
+    async def _meet_gateway(self, app: Keeper, gateways: Sequence[Keeper]) -> bool:
         """Wait until our gateway is up and tell `app` where; also True if there is none of ours."""
-        for gateway in (k for k in others if k.plan.role == "openai_api"):
+        for gateway in gateways[:1]:
             if not await asyncio.shield(gateway.first):
                 return False
             app.plan = app.plan.asking(gateway.state.address or "")
+        return True
+
+    async def _share_port(self, keeper: Keeper, first: Keeper) -> bool:
+        """Wait until the first of the gateways is up: the others serve the port that it got."""
+        if not await asyncio.shield(first.first):
+            return False
+        keeper.plan = keeper.plan.keeping(first.state.address or "")
         return True
 
     async def _begin(self, keeper: Keeper) -> bool:

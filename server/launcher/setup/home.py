@@ -53,6 +53,11 @@ class Home:
         return self.data / "shortline.db"
 
     @property
+    def ledger_file(self) -> Path:
+        """Of API keys, budgets and usage."""
+        return self.data / "ledger.db"
+
+    @property
     def logs(self) -> Path:
         return self.data / "logs"
 

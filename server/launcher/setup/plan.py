@@ -22,6 +22,7 @@ from server.wire.process import (
     ModelWorkerProcess,
     OnlineWorkerProcess,
     RoleSettings,
+    app_key,
 )
 
 Role = Literal["controller", "openai_api", "api", "model_worker", "online_api"]
@@ -102,6 +103,8 @@ class Maker:
     """Where the app server keeps what it must not forget."""
     state_file: str = ""
     """Where this launcher says how its children are."""
+    ledger_file: str = ""
+    """Where API keys and the routes that were set at run time are."""
 
     def children(self, wanted: Wanted, choice: Choice) -> list[ChildPlan]:
         """In the order in which they are started."""
@@ -109,7 +112,7 @@ class Maker:
         workers += [self._online(provider) for provider in choice.providers]
         servers = [self._controller()] if wanted.controller else []
         if wanted.gateway:
-            servers.append(self._gateway(_models(workers)))
+            servers += self._gateways(_models(workers))
         if wanted.app:
             servers.append(self._app(_chat_models(choice), webui=wanted.webui))
         return servers + workers
@@ -126,19 +129,25 @@ class Maker:
         )
         return self._child("controller", settings, SERVER_DEADLINE_S)
 
-    def _gateway(self, models: tuple[str, ...]) -> ChildPlan:
+    def _gateways(self, models: tuple[str, ...]) -> list[ChildPlan]:
         own = self.settings.openai_api
         settings = GatewayProcess(
             name="openai_api",
             host=own.host,
             port=own.port,
+            shared_port=own.workers > 1,
             **self._common,
             controller_url=self.controller_url,
             gateway=own,
+            ledger_file=self.ledger_file,
             dispatch=self.settings.controller.dispatch,
             expected_models=models,
         )
-        return self._child("openai_api", settings, SERVER_DEADLINE_S)
+        each = [
+            settings.model_copy(update={"name": name})
+            for name in numbered(settings.name, own.workers)
+        ]
+        return [self._child("openai_api", one, SERVER_DEADLINE_S) for one in each]
 
     def _app(self, models: tuple[str, ...], *, webui: bool) -> ChildPlan:
         own = self.settings.api
@@ -148,7 +157,7 @@ class Maker:
             port=own.port,
             **self._common,
             gateway_url=self.gateway_url,
-            gateway_key=own.gateway_key or next(iter(self.settings.openai_api.api_keys), None),
+            gateway_key=own.gateway_key or self._key_for_app,
             controller_url=self.controller_url,
             state_file=self.state_file,
             database=own.database or self.database,
@@ -160,8 +169,7 @@ class Maker:
         return self._child("api", settings, APP_DEADLINE_S)
 
     def _replicas(self, model: ModelSettings) -> list[ChildPlan]:
-        names = [f"model_worker {model.name}"]
-        names += [f"{names[0]}#{number}" for number in range(2, model.replicas + 1)]
+        names = numbered(f"model_worker {model.name}", model.replicas)
         return [self._local(name, model) for name in names]
 
     def _local(self, name: str, model: ModelSettings) -> ChildPlan:
@@ -190,6 +198,13 @@ class Maker:
         )
         models = tuple(model.name for model in provider.settings.models)
         return self._child("online_api", settings, self._patience_s, {}, models)
+
+    @property
+    def _key_for_app(self) -> SecretStr | None:
+        """Our own gateway knows the app server; to another one it is a customer."""
+        if not self.gateway_url:
+            return app_key(self.secret)
+        return next(iter(self.settings.openai_api.api_keys), None)
 
     @property
     def _common(self) -> dict[str, Any]:
@@ -222,6 +237,11 @@ class Maker:
             env={**_EVERY_CHILD, **(env or {})},
             serves=serves,
         )
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """`name`, `name#2`, `name#3`."""
+    return [name, *(f"{name}#{number}" for number in range(2, count + 1))]
 
 
 def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]:

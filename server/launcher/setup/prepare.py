@@ -92,6 +92,7 @@ def prepare(
         gateway_url=gateway or "",
         database=f"sqlite+aiosqlite:///{home.database}",
         state_file=str(home.state_file),
+        ledger_file=str(home.ledger_file),
     )
     children = maker.children(wanted, Choice(models, choice.providers))
     seen = childrens_environ(environ, key_variables(providers))

@@ -25,6 +25,7 @@ from server.wire.process import (
     GatewayProcess,
     ModelWorkerProcess,
     OnlineWorkerProcess,
+    app_key,
 )
 
 ON = Wanted(gateway=True, local=True, online=True)
@@ -150,10 +151,30 @@ def test_the_app_server_learns_what_it_needs() -> None:
     keys = GatewaySettings(api_keys=(SecretStr("sk-mine-1"), SecretStr("sk-mine-2")))
     wanted = replace(ON, app=True)
     app = app_of(FleetSettings(openai_api=keys), wanted)
-    assert app.gateway_key == SecretStr("sk-mine-1")
+    assert app.gateway_key == app_key(SecretStr("s" * 40))
     assert (app.database, app.state_file, app.port, app.webui) == ("sqlite:x", "/s", 7861, False)
     assert app.expected_models == ("a",)
     assert app_of(FleetSettings(), replace(wanted, webui=True)).webui
+
+
+def test_to_another_gateway_the_app_server_is_a_customer() -> None:
+    keys = FleetSettings(openai_api=GatewaySettings(api_keys=(SecretStr("sk-mine-1"),)))
+    maker = Maker(keys, SecretStr("s" * 40), gateway_url="http://theirs:1")
+    (plan,) = maker.children(Wanted(app=True), Choice((), ()))
+    assert isinstance(plan.settings, AppProcess)
+    assert plan.settings.gateway_key == SecretStr("sk-mine-1")
+
+
+def test_several_gateways_share_one_port() -> None:
+    settings = FleetSettings(openai_api=GatewaySettings(workers=3))
+    plans = [
+        p
+        for p in Maker(settings, SecretStr("s" * 40)).children(ON, Choice((), ()))
+        if p.role == "openai_api"
+    ]
+    assert [plan.name for plan in plans] == ["openai_api", "openai_api#2", "openai_api#3"]
+    assert all(plan.settings.shared_port for plan in plans)
+    assert {plan.keeping("http://127.0.0.1:7").settings.port for plan in plans} == {7}
 
 
 def test_the_app_servers_own_settings_come_first() -> None:

@@ -1,0 +1,142 @@
+"""How one worker is asked, and what its failures mean."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
+from server.core.errors import (
+    ConnectFailed,
+    NotFound,
+    ProviderRefused,
+    RequestError,
+    TransportError,
+    Unavailable,
+    WorkerLost,
+)
+from server.core.limits import FIRST_TOKEN_S, RETRY_AFTER_S, WHOLE_REQUEST_S
+from server.gateway.asked import Asked
+from server.gateway.breaker import Trouble
+from server.gateway.delivery import Delivery
+from server.gateway.failover.diverged import Diverged
+from server.gateway.fastchat.upstream import FastChatUpstream
+from server.gateway.movable import Movable
+from server.gateway.worker import Lease
+from server.web.asgi import JSON
+from server.wire.fleet import DEADLINE_HEADER, GATEWAY_HEADER, SECRET_HEADER
+from server.wire.lanes import PRIORITY_HEADER, Lane
+
+TRY_ELSEWHERE = frozenset({429, 502, 503, 504})
+"""A worker's answers that another worker may better."""
+DENIED = frozenset({401, 403})
+"""It does not trust this gateway: no key of the client's has got that far."""
+_DEADLINE = DEADLINE_HEADER.encode()
+_PRIORITY = PRIORITY_HEADER.encode()
+
+
+class Refused(TransportError):
+    """The worker answered with a status that another worker may better."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the worker answered {status}")
+        self.status = status
+
+
+class Denied(TransportError):
+    pass
+
+
+class Asking:
+    def __init__(
+        self, http: HTTPClient, fastchat: FastChatUpstream, secret: SecretStr, gateway_id: str
+    ) -> None:
+        self._http = http
+        self._fastchat = fastchat
+        self._headers: tuple[Header, ...] = (
+            JSON,
+            (SECRET_HEADER.encode(), secret.get_secret_value().encode()),
+            (GATEWAY_HEADER.encode(), gateway_id.encode()),
+        )
+
+    async def ask(self, delivery: Delivery, lease: Lease, lane: Lane) -> None:
+        """Pass on what the worker of `lease` answers.
+
+        Raises `TransportError` for one that did not begin to, `WorkerLost` for one that did.
+        """
+        delivery.limit.allow(FIRST_TOKEN_S if delivery.asked.stream else WHOLE_REQUEST_S)
+        movable = not (delivery.started or delivery.journey.is_last)
+        if lease.worker.view.protocol == "openai":
+            await self._ask(delivery, lease, lane, movable=movable)
+            return
+        async with Movable() as moving:
+            lease.leave = moving.move if movable else None
+            await self._ask_fastchat(delivery, lease)
+
+    async def _ask(self, delivery: Delivery, lease: Lease, lane: Lane, *, movable: bool) -> None:
+        asked, record = delivery.asked, delivery.record
+        headers = [*self._headers, (b"x-request-id", record.request_id.encode())]
+        if lane != "normal":
+            headers.append((_PRIORITY, lane.encode()))
+        if asked.timeout_s is not None:
+            headers.append((_DEADLINE, b"%d" % (delivery.limit.left_s * 1000)))
+        headers += record.trace_headers()
+        exchange = self._http.request(
+            lease.worker.origin, asked.path, asked.body_for(lease.model), headers
+        )
+        lease.leave = exchange.abandon if movable else None
+        async with exchange as upstream:
+            if upstream.status in TRY_ELSEWHERE and delivery.journey.may_go_on:
+                raise Refused(upstream.status)
+            if upstream.status in DENIED:
+                raise Denied(f"the worker answered {upstream.status}")
+            await delivery.pass_on(upstream)
+
+    async def _ask_fastchat(self, delivery: Delivery, lease: Lease) -> None:
+        asked = delivery.asked
+        if not asked.generates:
+            raise NotFound("A FastChat worker counts no tokens for this path.", param="model")
+        try:
+            async with self._fastchat.answer(
+                lease.worker.view.address, asked.ability, asked.fields_for(lease.model)
+            ) as upstream:
+                await delivery.pass_on(upstream)
+        except RequestError as error:
+            if delivery.started or error.status not in TRY_ELSEWHERE:
+                raise
+            if not delivery.journey.may_go_on:
+                raise
+            raise Refused(error.status) from error
+
+
+def trouble_of(failure: TransportError | WorkerLost) -> Trouble | None:
+    """What a failure says of the worker; a full one is in no trouble."""
+    if isinstance(failure, ConnectFailed):
+        return "refused"
+    if isinstance(failure, Denied):
+        return "denied"
+    if isinstance(failure, Diverged) or isinstance(failure.__cause__, Diverged):
+        return None  # it answers, only something else
+    if isinstance(failure, Refused):
+        return None if failure.status == 429 else "failed"
+    return "lost"
+
+
+def told(asked: Asked, failure: TransportError | WorkerLost, *, started: bool) -> RequestError:
+    """What the client hears when nobody else can be asked."""
+    if started:
+        return WorkerLost(
+            "The worker was lost in mid-answer, and no other one could go on with it; "
+            "what came before is incomplete."
+        )
+    if isinstance(failure, Denied):
+        return ProviderRefused(
+            f"The worker for {asked.model!r} does not let this gateway in; "
+            "the operator must check its key.",
+            code="worker_refused",
+        )
+    return Unavailable(
+        f"The worker for {asked.model!r} was lost before it answered; try again shortly.",
+        retry_after_s=RETRY_AFTER_S,
+        code="worker_lost",
+    )

@@ -1,0 +1,169 @@
+"""One request on its way to its client: what was sent, and how it goes on when a worker dies."""
+
+from __future__ import annotations
+
+import asyncio
+
+from server.clients.connection import Header
+from server.core.errors import BadAnswer, ConnectFailed, CutOff, TransportError, WorkerLost
+from server.gateway.asked import Asked
+from server.gateway.failover.delivered import Delivered, Shelf
+from server.gateway.failover.diverged import Diverged
+from server.gateway.failover.repeatable import repeatable
+from server.gateway.failover.splice import Splice
+from server.gateway.failover.told import Told
+from server.gateway.journey import Journey
+from server.gateway.sight.record import Record
+from server.gateway.sight.usage import Usage, usage_of_stream, usage_of_whole
+from server.gateway.worker import Lease
+from server.web.asgi import Send
+from server.web.patience import Patience
+from server.web.relay import Stream, Upstream, is_stream, read_whole, send_answer
+
+MAX_WORKERS = 2
+"""Workers that one stream may come from."""
+NOTHING_USED = Usage(0, 0, "reported")
+
+
+class Delivery:
+    """`started`: the client has been sent something, so only a stream can still go on elsewhere."""
+
+    __slots__ = (
+        "_delivered",
+        "_limit_headers",
+        "_shelf",
+        "_told",
+        "_workers",
+        "asked",
+        "journey",
+        "lease",
+        "limit",
+        "record",
+        "send",
+        "started",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        asked: Asked,
+        send: Send,
+        journey: Journey,
+        limit: Patience,
+        record: Record,
+        shelf: Shelf | None,
+        limit_headers: tuple[Header, ...] = (),
+    ) -> None:
+        """`shelf`: where streams that may go on elsewhere are kept; None: they may not.
+
+        `limit_headers`: of the answer, about the limits of its key.
+        """
+        self.asked = asked
+        self.send = send
+        self.journey = journey
+        self.limit = limit
+        self.record = record
+        self.lease: Lease | None = None
+        self.started = False
+        self.usage: Usage | None = None
+        self._shelf = shelf
+        self._limit_headers = limit_headers
+        self._delivered: Delivered | None = None
+        self._told: Told | None = None
+        self._workers = 1
+
+    async def pass_on(self, upstream: Upstream) -> None:
+        """Once there is something to send, the request stays where it is, as long as it can."""
+        if is_stream(upstream):
+            await self._stream(upstream)
+        elif self.started:
+            raise BadAnswer(f"no stream, but an answer with status {upstream.status}")
+        else:
+            await self._whole(upstream)
+
+    async def _whole(self, upstream: Upstream) -> None:
+        body = await read_whole(upstream, self.limit)
+        status = upstream.status
+        self._settle(status)
+        await send_answer(self.send, upstream, body, self.limit, self._limit_headers)
+        if status < 400:
+            self.usage = usage_of_whole(body, len(self.asked.body))
+            self.record.ended("complete", status)
+        else:
+            self.usage = NOTHING_USED
+            self.record.ended("http_error", status, "upstream")
+
+    async def _stream(self, upstream: Upstream) -> None:
+        again = self.started
+        splice = Splice(self._told, worker=self._workers) if self._told else None
+        if not again and self._may_go_on_elsewhere():
+            self._delivered = Delivered(self._shelf)  # type: ignore[arg-type]
+        stream = Stream(
+            upstream,
+            self.limit,
+            splice.feed if splice else None,
+            seen=self._delivered.add if self._delivered and not again else None,
+            one_choice=self.asked.one_choice,
+        )
+        before = self.usage
+        try:
+            await stream.open()
+            self._settle(upstream.status)
+            await stream.pass_on(self.send, None if again else self._limit_headers)
+        except BaseException:
+            self.usage = max(before or NOTHING_USED, self._used(stream))  # at least what it got
+            raise
+        self.usage = self._used(stream)
+        if stream.failed:
+            self.record.ended("error_event", upstream.status, "upstream")
+        else:
+            self.record.ended("complete", upstream.status)
+
+    def _used(self, stream: Stream) -> Usage:
+        return usage_of_stream(stream.last, stream.events, len(self.asked.body))
+
+    def _may_go_on_elsewhere(self) -> bool:
+        if self._shelf is None or self.lease is None:
+            return False
+        own = self.lease.worker.view.kind == "model_worker"
+        return repeatable(self.asked.fields, own_worker=own)
+
+    async def may_go_on(self, failure: TransportError | WorkerLost) -> bool:
+        """Whether another worker may be asked after the last one's failure."""
+        if not self.started:
+            return self.journey.may_go_on
+        if isinstance(failure, ConnectFailed) and self._told is not None:
+            return self.journey.may_go_on  # it was not sent there, so this is still the first try
+        if not isinstance(failure, WorkerLost) or self._workers >= MAX_WORKERS:
+            return False
+        if self._delivered is None or not self._delivered.is_whole or self.lease is None:
+            return False
+        if not self.journey.stays_with(self.lease.model):
+            return False
+        self._workers += 1
+        try:  # milliseconds for a long answer, in which others must not wait
+            self._told = await asyncio.to_thread(self._delivered.told)
+        except Diverged:
+            return False
+        self._delivered.drop()
+        return True
+
+    def close(self) -> None:
+        """What was kept is needed no more."""
+        if self._delivered is not None:
+            self._delivered.drop()
+
+    def _settle(self, status: int) -> None:
+        """From here on it stays. Raises `CutOff` if it was to move in this very moment."""
+        lease = self.lease
+        assert lease is not None
+        if lease.moved:
+            raise CutOff("the worker fell silent")
+        lease.leave = None
+        self.started = True
+        self.record.first_byte()
+        if self.asked.generates:
+            if status >= 500:
+                lease.fail("failed")
+            else:
+                lease.answered()

@@ -1,0 +1,123 @@
+"""The gateway's parts, and how they hold together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from socket import gethostname
+
+import httpx
+
+from server.clients.fleet import ControllerClient
+from server.clients.http import HTTPClient
+from server.core.clock import Clock
+from server.core.ids import new_id
+from server.gateway.admin.routes import follow
+from server.gateway.asking import Asking
+from server.gateway.customers.customers import Customers
+from server.gateway.fastchat.upstream import FastChatUpstream
+from server.gateway.fleet import Fleet
+from server.gateway.models import offered
+from server.gateway.ours import Ours
+from server.gateway.relay import Relay
+from server.gateway.retry_budget import RetryBudget
+from server.gateway.routes import Routes
+from server.gateway.siblings import Siblings
+from server.gateway.sight.fleet import worker_numbers
+from server.gateway.sight.sight import Sight
+from server.gateway.sight.spans import open_spans
+from server.ledger.ledger import Ledger
+from server.web.background import kept_running
+from server.web.drain import Drain
+from server.wire.fleet import GatewayView
+from server.wire.process import GatewayProcess, app_key
+
+FIRST_VIEW_S = 3.0
+"""Without a word from the controller for so long, it starts without one."""
+
+
+class Parts:
+    """Made at the start; `running` opens and closes what must be."""
+
+    def __init__(
+        self, settings: GatewayProcess, drain: Drain, address: str, clock: Clock, *, id: str = ""
+    ) -> None:
+        """`address`: where the other gateways reach this one, which is new at each start and so
+        has a new `id`. Raises `StartError`."""
+        own, gateway = GatewayView(id=id or new_id("gw"), address=address), settings.gateway
+        self.own = own
+        self.fleet = Fleet(own.id, method=settings.dispatch, expected=settings.expected_models)
+        self.routes = Routes(gateway.routes)
+        self.ledger = Ledger.open(Path(settings.ledger_file)) if settings.ledger_file else None
+        self.customers = Customers(
+            self.ledger,
+            gateway.api_keys,
+            clock=clock,
+            required=gateway.require_api_key,
+            ours=app_key(settings.secret),
+            processes=gateway.workers,
+            routed=partial(follow, self.routes),
+        )
+        budget = RetryBudget()
+        self.spans = open_spans(gateway.tracing)
+        self.sight = Sight(
+            clock,
+            gateway=f"{settings.name}@{gethostname()}",
+            models=self._models,
+            workers=lambda: worker_numbers(self.fleet.workers()),
+            retries_refused=lambda: budget.refused,
+            spans=self.spans,
+            sample=gateway.tracing.sample,
+            log_requests=gateway.log_requests,
+        )
+        self.http = HTTPClient()
+        self.rare_http = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=None)
+        )
+        self.controller = ControllerClient(settings.controller_url, settings.secret)
+        siblings = Siblings(self.fleet, own.id, settings.secret, self.rare_http)
+        self.ours = Ours(self.fleet, self.sight, siblings)
+        self.relay = Relay(
+            self.fleet,
+            self.routes,
+            self.customers,
+            self.sight,
+            Asking(self.http, FastChatUpstream(self.rare_http), settings.secret, own.id),
+            drain,
+            budget,
+            affinity=gateway.affinity,
+            failover=gateway.failover,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.aclose)
+            await stack.enter_async_context(self.customers.running())
+            if self.spans is not None:
+                stack.push_async_callback(self.spans.aclose)
+                await stack.enter_async_context(kept_running(self.spans.run(), "sending traces"))
+            heard = asyncio.Event()
+            following = kept_running(self._follow(heard), "following the fleet")
+            await stack.enter_async_context(following)
+            with suppress(TimeoutError):  # it serves nobody before it knows whom to ask
+                await asyncio.wait_for(heard.wait(), FIRST_VIEW_S)
+            yield
+
+    async def aclose(self) -> None:
+        """Close what is open from the beginning."""
+        self.http.close()
+        await self.rare_http.aclose()
+        await self.controller.aclose()
+
+    async def _follow(self, heard: asyncio.Event) -> None:
+        async for view in self.controller.watch(self.own):
+            for origin in self.fleet.apply(view):
+                self.http.forget(origin)
+            heard.set()
+
+    def _models(self) -> set[str]:
+        return set(offered(self.fleet, self.routes))

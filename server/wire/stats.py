@@ -1,0 +1,26 @@
+"""How the workers have done for one gateway: `GET /shortline/stats/own`, gateway to gateway.
+
+What all gateways of a fleet know together is at `GET /shortline/stats`, for the app server.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class WorkerStats(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    in_flight: int = 0
+    served: int = 0
+    failed: int = 0
+    breaker: str = "closed"
+    times: tuple[tuple[float, float], ...] = ()
+    """Seconds to the first byte and to the last one, of the last requests."""
+
+
+class GatewayStats(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    workers: dict[str, WorkerStats] = {}
+    """By address."""
