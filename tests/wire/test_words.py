@@ -13,7 +13,10 @@ import pytest
 from server.features.chat.answers import Cut
 
 ROOT = Path(__file__).parents[2]
-SPEAKERS = "app clients core features gateway ledger store web wire worker".split()
+SPEAKERS = (
+    *("app", "clients", "core", "features", "gateway"),
+    *("ledger", "store", "web", "wire", "worker"),
+)
 """Packages whose errors can reach a browser: the others speak with our own processes only."""
 WORDS = ROOT / "webui/src/i18n"
 _BLOCK = re.compile(r"^  error: \{\n(.*?)^  \},\n", re.DOTALL | re.MULTILINE)
