@@ -21,6 +21,7 @@
        ├─ UnsupportedMedia      415
        ├─ Unprocessable         422  idempotency_key_reused
        ├─ Overloaded            429  with Retry-After
+       │  └─ LimitReached            of a key (gateway/customers/refusals.py)
        ├─ Internal              500
        ├─ UpstreamFailed        502
        │  ├─ ProviderRefused         the provider said 401 or 403 to *our* key

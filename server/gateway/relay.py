@@ -37,6 +37,10 @@ from server.wire.fleet import Ability
 
 log = logging.getLogger(__name__)
 
+PERHAPS_USED = frozenset({"worker_lost", "upstream_timeout", "deadline_exceeded"})
+"""Codes of errors after which nobody can tell how many tokens a worker has made: all that was set
+aside for the request counts as used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relay:
@@ -91,13 +95,13 @@ class Relay:
     ) -> None:
         models = self.routes.models_for(asked.model)
         tokens = asked.most_tokens(self.fleet.context_length(models)) if asked.generates else 0
-        grant = self.customers.try_admit(key, asked.model, asked.lane, tokens)
-        if grant is None:
-            grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
         together = affinity_key(self.affinity, scope, asked.fields)
         journey = Journey(
             self.fleet, self.budget, models, asked.ability, record.request_id, together
         )
+        grant = self.customers.try_admit(key, asked.model, asked.lane, tokens)
+        if grant is None:
+            grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
         with grant:
             record.admitted()
             limit = Patience(receive, self.drain, WHOLE_REQUEST_S, asked.timeout_s)
@@ -122,10 +126,10 @@ class Relay:
             delivery.lease.fail("late")
             delivery.record.failed(delivery.lease.worker.view.address, "late", error)
         if not delivery.started:
-            if delivery.journey.tries:
-                grant.settle(0, 0, failed=True)
-            else:
+            if not delivery.journey.tries:
                 grant.cancel()
+            elif error.code not in PERHAPS_USED:
+                grant.settle(0, 0, failed=True)
             raise error
         record = delivery.record
         record.ended_by(error)

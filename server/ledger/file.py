@@ -47,6 +47,7 @@ def make(file: Path) -> None:
         db = sqlite3.connect(new, isolation_level=None)
         try:
             create(db)
+            db.execute("PRAGMA journal_mode = WAL")  # stays so; two cannot change it at once
         finally:
             db.close()
         os.link(new, file)

@@ -130,7 +130,8 @@ def test_a_held_file_is_told_in_words(file: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_ledger_that_was_replaced_is_used_no_more(file: Path) -> None:
     ledger = Ledger.open(file)
-    file.rename(file.with_name("old.db"))
+    for path in list(file.parent.iterdir()):
+        path.rename(path.with_name(f"old-{path.name}"))
     with pytest.raises(Unavailable, match="moved or replaced"):
         ledger.all_keys()
     Ledger.open(file).close()

@@ -24,6 +24,7 @@ class LimitReached(Overloaded):
 class BudgetSpent(LimitReached):
     """429: the key's tokens of this day are used up."""
 
+    type = "insufficient_quota"
     code = "insufficient_quota"
 
 
