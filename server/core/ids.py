@@ -6,10 +6,20 @@ import os
 import secrets
 import uuid
 
+_HEX_CHARS = 24
+_AT_ONCE = 512
+_ready: list[str] = []
+"""Random digits that nobody has had yet: to ask the system for each name costs three times more."""
+
 
 def new_id(prefix: str) -> str:
     """`prefix` and 96 random bits, as in `chatcmpl-5f3c…`."""
-    return f"{prefix}-{os.urandom(12).hex()}"
+    try:
+        return f"{prefix}-{_ready.pop()}"
+    except IndexError:
+        digits = os.urandom(_AT_ONCE * _HEX_CHARS // 2).hex()
+        _ready.extend(digits[at : at + _HEX_CHARS] for at in range(0, len(digits), _HEX_CHARS))
+        return f"{prefix}-{_ready.pop()}"
 
 
 def new_uuid() -> str:
