@@ -105,7 +105,7 @@ class Relay:
         with grant:
             record.admitted()
             limit = Patience(receive, self.drain, WHOLE_REQUEST_S, asked.timeout_s)
-            grant.when_revoked(limit.cut)
+            grant.when_revoked(limit.revoke)
             shelf = self.shelf if self.failover else None
             delivery = Delivery(asked, send, journey, limit, record, shelf, grant.headers())
             try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Drain:
@@ -21,16 +20,14 @@ class Drain:
         self.in_flight = 0
         self._idle = asyncio.Event()
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """One request in flight."""
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._idle.set()
+    def counted(self) -> _Counted:
+        """One request in flight, for as long as the block lasts."""
+        return _Counted(self)
+
+    def _ended(self) -> None:
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
 
     async def finish(self, patience_s: float, farewell_s: float = 2.0) -> None:
         """Refuse new requests, let the running ones end, cut those left after `patience_s`."""
@@ -51,3 +48,18 @@ class Drain:
         except TimeoutError:
             return False
         return True
+
+
+class _Counted:
+    """A class, because a generator costs each request more than all that it does."""
+
+    __slots__ = ("_drain",)
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+
+    def __enter__(self) -> None:
+        self._drain.in_flight += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._drain._ended()

@@ -87,6 +87,7 @@ async def test_a_revoked_keys_running_answer_ends(file: Path, ask: dict[str, obj
                 await served.parts.customers.sync()
                 rest = b"".join([piece async for piece in pieces])
             assert b"event: error" in rest
+            assert b"was revoked" in rest
             await until(lambda: served.fleet.in_flight() == {worker.url: 0})
 
 
