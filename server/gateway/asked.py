@@ -10,7 +10,7 @@ from server.core.model_name import with_model
 from server.core.strict_json import parse_object
 from server.web.asgi import Scope
 from server.wire.fleet import Ability
-from server.wire.lanes import LANES, PRIORITY_HEADER, Lane
+from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
 
 MAX_MODEL_CHARS = 200
 TOKENIZE = b"/tokenize"
@@ -20,7 +20,6 @@ TIMEOUT_HEADER = b"x-request-timeout"
 UNKNOWN_CONTEXT = 8192
 """Tokens that a request may use at most, where neither it nor its model says."""
 _PRIORITY = PRIORITY_HEADER.encode()
-_LANES: dict[bytes, Lane] = {lane.encode(): lane for lane in LANES}
 
 
 class Asked(NamedTuple):
@@ -90,17 +89,10 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     timeout_s = None
     for name, value in scope["headers"]:
         if name == _PRIORITY:
-            lane = _lane(value)
+            lane = lane_of(value)
         elif name == TIMEOUT_HEADER:
             timeout_s = _seconds(value)
     return Asked(path, ability, model, bool(stream), body, fields, lane, timeout_s)
-
-
-def _lane(value: bytes) -> Lane:
-    lane = _LANES.get(value)
-    if lane is None:
-        raise BadRequest(f"{PRIORITY_HEADER} is one of {', '.join(LANES)}.", param=PRIORITY_HEADER)
-    return lane
 
 
 def _seconds(value: bytes) -> float:

@@ -17,6 +17,7 @@ from server.core.errors import (
 from server.core.limits import RETRY_AFTER_S
 from server.gateway.worker import Lease, Worker
 from server.wire.fleet import Ability, FleetView, GatewayView, WorkerView
+from server.wire.lanes import Lane
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -96,6 +97,7 @@ class Fleet:
         ability: Ability,
         request_id: str = "",
         *,
+        lane: Lane = "normal",
         but: frozenset[str] = NOTHING,
         affinity: bytes | None = None,
     ) -> Lease:
@@ -107,7 +109,7 @@ class Fleet:
         one that cannot do this, `Unavailable` when all its workers are gone or rest, `Overloaded`
         when they are full.
         """
-        free = self._free(model, ability, but)
+        free = self._free(model, ability, lane, but)
         candidates: Sequence[Candidate] = ()
         worker = free[0]
         if len(free) > 1:
@@ -116,10 +118,12 @@ class Fleet:
             worker = self._workers[chosen.address]
         return Lease(worker, model, ability, but, request_id, self._waiting, candidates)
 
-    def offers(self, model: str, ability: Ability, *, but: frozenset[str]) -> bool:
+    def offers(
+        self, model: str, ability: Ability, *, lane: Lane = "normal", but: frozenset[str]
+    ) -> bool:
         """Whether `take` would find somebody."""
         try:
-            self._free(model, ability, but)
+            self._free(model, ability, lane, but)
         except (BadRequest, ModelNotFound, Overloaded, Unavailable):
             return False
         return True
@@ -132,7 +136,7 @@ class Fleet:
         assert chosen is not None  # there are some
         return chosen
 
-    def _free(self, model: str, ability: Ability, but: frozenset[str]) -> list[Worker]:
+    def _free(self, model: str, ability: Ability, lane: Lane, but: frozenset[str]) -> list[Worker]:
         """The workers that can take a request now, one at least."""
         workers = [
             worker
@@ -151,7 +155,7 @@ class Fleet:
                 f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
                 retry_after_s=min(worker.breaker.rests_for(now) for worker in workers),
             )
-        free = [worker for worker in usable if not worker.full]
+        free = [worker for worker in usable if not worker.full(lane)]
         if not free:
             raise Overloaded(
                 f"Every worker for {model!r} is full ({len(usable)} of them); try again shortly.",

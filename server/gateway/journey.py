@@ -13,6 +13,7 @@ from server.gateway.fleet import NOTHING, Fleet
 from server.gateway.retry_budget import RetryBudget
 from server.gateway.worker import Lease
 from server.wire.fleet import Ability
+from server.wire.lanes import Lane
 
 
 class Journey:
@@ -27,6 +28,7 @@ class Journey:
         "_models",
         "_request_id",
         "affinity",
+        "lane",
         "refused",
         "tried",
         "tries",
@@ -48,6 +50,7 @@ class Journey:
         self._request_id = request_id
         self._max_tries = min(TRIES_PER_REQUEST + len(models) - 1, MAX_TRIES)
         self.affinity = affinity
+        self.lane: Lane = "normal"
         self.tried = NOTHING
         self.tries = 0
         self.refused = False
@@ -71,7 +74,12 @@ class Journey:
 
     def _taken(self, model: str) -> Lease:
         lease = self._fleet.take(
-            model, self._ability, self._request_id, but=self.tried, affinity=self.affinity
+            model,
+            self._ability,
+            self._request_id,
+            lane=self.lane,
+            but=self.tried,
+            affinity=self.affinity,
         )
         self.tried = lease.tried
         self.tries += 1
@@ -85,7 +93,8 @@ class Journey:
     def may_go_on(self) -> bool:
         """Whether another worker may be asked, and would be there."""
         if self.tries >= self._max_tries or not any(
-            self._fleet.offers(model, self._ability, but=self.tried) for model in self._models
+            self._fleet.offers(model, self._ability, lane=self.lane, but=self.tried)
+            for model in self._models
         ):
             return False
         self.refused = self.refused or not self._budget.allow()

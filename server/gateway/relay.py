@@ -104,6 +104,7 @@ class Relay:
             grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
         with grant:
             record.admitted()
+            journey.lane = grant.lane
             limit = Patience(receive, self.drain, WHOLE_REQUEST_S, asked.timeout_s)
             grant.when_revoked(limit.revoke)
             shelf = self.shelf if self.failover else None

@@ -12,6 +12,7 @@ from server.core.dispatch import Candidate
 from server.gateway.breaker import Breaker, Trouble
 from server.gateway.tally import Tally
 from server.wire.fleet import Ability, WorkerView
+from server.wire.lanes import Lane
 
 
 class Worker:
@@ -50,19 +51,17 @@ class Worker:
         self.others = max(0, load.running + load.waiting - ours)
         """Requests there that are not of this gateway, as last reported."""
 
-    @property
-    def full(self) -> bool:
-        return len(self.leases) + self.others >= self.capacity
+    def full(self, lane: Lane) -> bool:
+        """Whether it would refuse a request of `lane`. What is urgent takes the places of waiting
+        batch work, so that does not count against it."""
+        there = len(self.leases) + self.others
+        if there < self.capacity:
+            return False
+        return lane == "batch" or there - self.view.load.by_lane.get("batch", 0) >= self.capacity
 
     def as_candidate(self) -> Candidate:
         view = self.view
-        return Candidate(
-            view.address,
-            mine=len(self.leases),
-            others=self.others,
-            speed=view.speed,
-            slots=view.slots,
-        )
+        return Candidate(view.address, len(self.leases), self.others, view.speed, view.slots)
 
     def ahead_of(self, lease: Lease) -> int:
         """How many of this gateway's requests were sent there before `lease`."""

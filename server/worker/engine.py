@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
 from server.wire.fleet import Ability
+from server.wire.lanes import Lane
 from server.wire.process import Report
 
 FinishReason = Literal["stop", "length"]
@@ -83,6 +84,8 @@ class Ask:
     stop: tuple[str, ...] = ()
     """Texts that end the answer and are not part of it."""
     stop_token_ids: tuple[int, ...] = ()
+    lane: Lane = "normal"
+    """Who goes on first where several answers share a model; the text does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Engine:
     """Tokens of prompt and answer, or of one input."""
     tokens_after_cancel: int = 0
     """Tokens generated for somebody who had left; never more than one for each who leaves."""
+    generated: int = 0
+    """Tokens of all answers so far, those of the end marks included."""
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         """An empty text is where the model begins; its length was looked at before.
@@ -152,7 +157,11 @@ class Engine:
         raise BadRequest("This model does not generate text.", param="model")
 
     async def embed(
-        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+        self,
+        inputs: Sequence[str | tuple[int, ...]],
+        dimensions: int | None = None,
+        *,
+        lane: Lane = "normal",
     ) -> Embedded:
         """Raises `BadRequest` for an input that is too long, or `dimensions` it does not have."""
         raise BadRequest("This model does not make embeddings.", param="model")

@@ -1,19 +1,21 @@
-"""Many jobs, one thread: each takes one step in turn.
+"""Many jobs, one thread: each takes one step in turn, the urgent ones more often.
 
 A job is a plain generator; one `next` is one step, for example one token. Nothing else touches
-the model, so a job needs no locks, its random numbers are its own, and a new job waits for one
-step of each of the others at most. A job that its consumer left is closed before its next step.
+the model, so a job needs no locks, its random numbers are its own, and whose turn it is depends
+on the jobs' lanes alone (`turns.py`): a new interactive job waits for the step that is under way.
+A job that its consumer left is closed before its next step.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Generic, TypeVar
 
 from server.core.errors import Unavailable
+from server.wire.lanes import Lane
+from server.worker.turns import Turns
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ class Stepper(Generic[T]):
     """`close` it; its thread is a daemon, so a process in trouble can still end."""
 
     def __init__(self, name: str, *, max_ahead: int = MAX_AHEAD) -> None:
-        self._jobs: deque[_Job[T]] = deque()
+        self._turns: Turns[_Job[T]] = Turns()
         self._changed = threading.Condition()
         self._closing = False
         self._max_ahead = max_ahead
@@ -35,9 +37,11 @@ class Stepper(Generic[T]):
         self.steps_after_cancel = 0
         """Steps whose result nobody wanted any more; never more than one for each job."""
 
-    async def run(self, steps: Iterator[T | None]) -> AsyncGenerator[T, None]:
+    async def run(
+        self, steps: Iterator[T | None], lane: Lane = "normal"
+    ) -> AsyncGenerator[T, None]:
         """The results of `steps` that are not None. To leave is to cancel."""
-        job = _Job(steps, asyncio.get_running_loop(), self._max_ahead)
+        job = _Job(steps, lane, asyncio.get_running_loop(), self._max_ahead)
         self._add(job)
         try:
             while True:
@@ -63,7 +67,7 @@ class Stepper(Generic[T]):
         with self._changed:
             if self._closing:
                 raise Unavailable("This worker is shutting down.", retry_after_s=1)
-            self._jobs.append(job)
+            self._turns.join(job)
             self._changed.notify()
 
     def _took_one(self, job: _Job[T]) -> None:
@@ -79,15 +83,12 @@ class Stepper(Generic[T]):
 
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
-            if job.cancelled:
-                job.close()
-                continue
             alive = job.step()
             self.steps_after_cancel += job.late
-            if alive:
+            if not alive:
                 with self._changed:
-                    self._jobs.append(job)
-        for job in self._jobs:
+                    self._turns.leave(job)
+        for job in self._turns.jobs:
             job.fail(Unavailable("This worker is shutting down.", retry_after_s=1))
             job.close()
 
@@ -95,11 +96,9 @@ class Stepper(Generic[T]):
         """The next job that can go on, waiting for one; None at the end."""
         with self._changed:
             while not self._closing:
-                for _ in range(len(self._jobs)):
-                    job = self._jobs.popleft()
-                    if job.cancelled or not job.paused:
-                        return job
-                    self._jobs.append(job)
+                job = self._turns.next()
+                if job is not None:
+                    return job
                 self._changed.wait()
             return None
 
@@ -113,8 +112,14 @@ class _Job(Generic[T]):
     """`taken` and `cancelled` are written by the consumer, `made` by the thread."""
 
     def __init__(
-        self, steps: Iterator[T | None], loop: asyncio.AbstractEventLoop, max_ahead: int
+        self,
+        steps: Iterator[T | None],
+        lane: Lane,
+        loop: asyncio.AbstractEventLoop,
+        max_ahead: int,
     ) -> None:
+        self.lane: Lane = lane
+        self.due = 0.0
         self._steps = steps
         self._loop = loop
         self._max_ahead = max_ahead
@@ -129,8 +134,16 @@ class _Job(Generic[T]):
     def paused(self) -> bool:
         return self.made - self.taken >= self._max_ahead
 
+    @property
+    def opening(self) -> bool:
+        return self.made == 0
+
     def step(self) -> bool:
-        """Take one step; False when it was the last."""
+        """Take one step, or close; False when it was the last."""
+        if self.cancelled:
+            self.late = 0
+            self.close()
+            return False
         try:
             result = next(self._steps)
         except StopIteration:

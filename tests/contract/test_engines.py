@@ -14,6 +14,7 @@ import pytest
 
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
+from server.wire.lanes import LANES
 from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt, Text, Tokens, Turn
 from server.worker.engines import kinds, load_engine, loader
 from tests.fakes.engines import Said, kinds_that, settings_for
@@ -170,6 +171,18 @@ async def test_no_tokens_are_no_prompt(writer: Engine) -> None:
     with pytest.raises(BadRequest) as caught:
         await writer.prepare(Tokens(()))
     assert caught.value.param == "prompt"
+
+
+async def test_every_token_is_counted(writer: Engine, talk: Prepared) -> None:
+    before = writer.generated
+    deltas = await run(writer, talk, HOT) + await run(writer, talk, replace(HOT, max_tokens=1))
+    ends = [delta.tokens for delta in deltas if delta.finish]
+    assert writer.generated - before == sum(ends)
+
+
+async def test_the_lane_does_not_change_the_text(writer: Engine, talk: Prepared) -> None:
+    texts = [text_of(await run(writer, talk, replace(HOT, lane=lane))) for lane in LANES]
+    assert texts == [text_of(await run(writer, talk, HOT))] * len(LANES)
 
 
 async def test_leaving_stops_it_within_one_token(writer: Engine, talk: Prepared) -> None:

@@ -8,6 +8,7 @@ import pytest
 from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
 from server.gateway.fleet import Fleet
 from server.wire.fleet import FleetView, GatewayView, WorkerView
+from server.wire.lanes import Lane
 from tests.gateway.conftest import view
 
 A, B = "http://127.0.0.1:30001", "http://127.0.0.1:30002"
@@ -49,6 +50,16 @@ async def test_full_is_overloaded_gone_is_unavailable_and_never_there_is_not_fou
         there.take("m", "chat")
     with pytest.raises(ModelNotFound):
         there.take("other", "chat")
+
+
+async def test_waiting_batch_work_keeps_nobody_else_out() -> None:
+    load = {"running": 2, "waiting": 2, "by_lane": {"batch": 2}}
+    there = fleet(view(A, load=load))
+    lanes: tuple[Lane, ...] = ("interactive", "normal")
+    for lane in lanes:
+        there.take("m", "chat", lane=lane).release()
+    with pytest.raises(Overloaded):
+        there.take("m", "chat", lane="batch")
 
 
 async def test_a_model_that_cannot_do_it_says_so() -> None:

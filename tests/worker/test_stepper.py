@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from server.core.errors import Unavailable
+from server.wire.lanes import Lane
 from server.worker.stepper import Stepper
 from tests.fakes.waiting import until
 
@@ -19,8 +20,10 @@ async def stepper() -> AsyncIterator[Stepper[str]]:
     stepper.close()
 
 
-async def all_of(stepper: Stepper[str], steps: Iterator[str | None]) -> list[str]:
-    return [result async for result in stepper.run(steps)]
+async def all_of(
+    stepper: Stepper[str], steps: Iterator[str | None], lane: Lane = "normal"
+) -> list[str]:
+    return [result async for result in stepper.run(steps, lane)]
 
 
 class Job:
@@ -64,6 +67,35 @@ async def test_jobs_take_turns(stepper: Stepper[str]) -> None:
         ["b1", "b2", "b3"],
     ]
     assert story == ["a", "b"] * 3
+
+
+async def test_whose_turn_it_is_depends_on_the_lanes(stepper: Stepper[str]) -> None:
+    story: list[str] = []
+    gate = threading.Event()
+
+    def gated() -> Iterator[str]:
+        gate.wait(5)
+        yield "open"
+
+    def silent(name: str) -> Iterator[str | None]:
+        """Two steps before its first words, as for a long prompt."""
+        for result in (None, None, f"{name}1", f"{name}2"):
+            story.append(name)
+            yield result
+
+    jobs = [asyncio.create_task(all_of(stepper, gated()))]
+    await asyncio.sleep(0)
+    for name in "ab":
+        steps = Job(name, story).steps(6)
+        jobs.append(asyncio.create_task(all_of(stepper, steps, "normal")))
+        await asyncio.sleep(0)
+    jobs.append(asyncio.create_task(all_of(stepper, silent("i"), "interactive")))
+    await asyncio.sleep(0)
+    gate.set()
+    *_, interactive = await asyncio.gather(*jobs)
+    assert interactive == ["i1", "i2"]
+    assert story[:3] == ["i"] * 3
+    assert "".join(story[3:]).replace("i", "") == "ab" * 6
 
 
 async def test_an_error_reaches_its_own_consumer_only(stepper: Stepper[str]) -> None:

@@ -18,6 +18,7 @@ from zlib import crc32
 from server.core.context import check_chars
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
+from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.engine import (
     Ask,
@@ -84,6 +85,7 @@ class EchoEngine(Engine):
         for word in words[: ask.max_tokens]:
             await asyncio.sleep(self._delay_s)
             count += 1
+            self.generated += 1
             text = holder.feed(word)
             if holder.stopped:
                 finish = "stop"
@@ -96,7 +98,11 @@ class EchoEngine(Engine):
         yield Delta(text, count, finish)
 
     async def embed(
-        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+        self,
+        inputs: Sequence[str | tuple[int, ...]],
+        dimensions: int | None = None,
+        *,
+        lane: Lane = "normal",
     ) -> Embedded:
         """Equal texts have equal vectors; nothing else about them means anything."""
         width = dimensions or DIMENSIONS

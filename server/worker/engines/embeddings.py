@@ -25,6 +25,7 @@ from sentence_transformers import SentenceTransformer
 from server.core.context import check_chars, max_chars
 from server.core.errors import BadRequest, ContextLengthExceeded, StartError
 from server.core.settings import ModelSettings
+from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.engine import Embedded, Engine, Say
 from server.worker.engines._context import check_context
@@ -110,7 +111,11 @@ class EmbeddingsEngine(Engine):
         return self._stepper.steps_after_cancel
 
     async def embed(
-        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+        self,
+        inputs: Sequence[str | tuple[int, ...]],
+        dimensions: int | None = None,
+        *,
+        lane: Lane = "normal",
     ) -> Embedded:
         if dimensions is not None and dimensions > self.dimensions:
             raise BadRequest(
@@ -126,7 +131,8 @@ class EmbeddingsEngine(Engine):
             counts = [min(count, self.context_length) for count in counts]
         self._check_tokens(max(counts))
         vectors: Batch = []
-        async with aclosing(self._stepper.run(self._steps(texts, dimensions))) as batches:
+        steps = self._steps(texts, dimensions)
+        async with aclosing(self._stepper.run(steps, lane)) as batches:
             async for batch in batches:
                 vectors += batch
         return Embedded(vectors, sum(counts))

@@ -50,7 +50,7 @@ def create_app(
         controller = ControllerClient(settings.controller_url, settings.secret)
         async with AsyncExitStack() as stack:
             stack.callback(model.engine.close)
-            heart = Heart(controller, _registration(model, address), model.slots.load)
+            heart = Heart(controller, _registration(model, address), model.load)
             await stack.enter_async_context(heart.beating(drain.begun))
             if joined is not None:
                 other = FastChatHeart(joined, address, fastchat.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from server.wire.lanes import Lane
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
 from server.worker.context import room
 from server.worker.engine import Ask, Chat, Prepared, Prompt, Text, Tokens, Turn
@@ -20,20 +21,22 @@ def prompts(request: CompletionRequest) -> list[Prompt]:
     return [Text(p) if isinstance(p, str) else Tokens(tuple(p)) for p in request.prompt]
 
 
-def chat_ask(request: ChatRequest, prepared: Prepared, context_length: int | None) -> Ask:
+def chat_ask(
+    request: ChatRequest, prepared: Prepared, context_length: int | None, lane: Lane
+) -> Ask:
     """Raises `ContextLengthExceeded`."""
     wanted = request.max_completion_tokens or request.max_tokens
     most = room(context_length, prepared.tokens, wanted, param="messages")
-    return _ask(request, most)
+    return _ask(request, most, lane)
 
 
 def completion_ask(
-    request: CompletionRequest, prepared: Prepared, context_length: int | None
+    request: CompletionRequest, prepared: Prepared, context_length: int | None, lane: Lane
 ) -> Ask:
     """Raises `ContextLengthExceeded`."""
     wanted = request.max_tokens or COMPLETION_TOKENS
     most = room(context_length, prepared.tokens, wanted, param="prompt")
-    return _ask(request, most)
+    return _ask(request, most, lane)
 
 
 def for_choice(ask: Ask, index: int) -> Ask:
@@ -41,7 +44,7 @@ def for_choice(ask: Ask, index: int) -> Ask:
     return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
 
 
-def _ask(request: GenerationRequest, max_tokens: int) -> Ask:
+def _ask(request: GenerationRequest, max_tokens: int, lane: Lane) -> Ask:
     return Ask(
         max_tokens=max_tokens,
         temperature=request.temperature,
@@ -53,4 +56,5 @@ def _ask(request: GenerationRequest, max_tokens: int) -> Ask:
         logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         stop=tuple(request.stop or ()),
+        lane=lane,
     )

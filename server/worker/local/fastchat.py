@@ -23,6 +23,7 @@ from server.web.bodies import read_json
 from server.web.edge import request_id_of
 from server.web.table import Routes
 from server.wire.fastchat import ErrorCode, WorkerStatus, failure, piece
+from server.wire.lanes import Lane
 from server.wire.openai import MAX_INPUTS, MAX_TOKENS, Stops
 from server.worker.context import room
 from server.worker.engine import Ask, Embedded, Prepared, Style, Text
@@ -30,6 +31,7 @@ from server.worker.local.bodies import parsed
 from server.worker.local.model import Model, as_request_error
 from server.worker.local.stream import Outlet
 from server.worker.local.vectors import encoded
+from server.worker.terms import terms_of
 
 PATHS = frozenset(
     {
@@ -118,8 +120,9 @@ class FastChatRoutes:
         params = parsed(Generate, await read_json(scope, receive))
         out = Outlet(send)
         try:
-            async with self._model.turn(scope, receive) as limit:
-                await out.stream(self._pieces(params), limit, _STREAM)
+            terms = terms_of(scope)
+            async with self._model.turn(terms, receive) as limit:
+                await out.stream(self._pieces(params, terms.lane), limit, _STREAM)
         except Exception as error:  # FastChat's streams end with what went wrong  # noqa: BLE001
             last = _failure(as_request_error(error, request_id_of(scope)))
             if not out.started:
@@ -128,11 +131,11 @@ class FastChatRoutes:
 
     async def _generate(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = parsed(Generate, await read_json(scope, receive))
-        await self._answer(scope, receive, send, lambda: self._last_state(params))
+        await self._answer(scope, receive, send, lambda lane: self._last_state(params, lane))
 
     async def _embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = parsed(Embed, await read_json(scope, receive))
-        await self._answer(scope, receive, send, lambda: self._vectors(params))
+        await self._answer(scope, receive, send, lambda lane: self._vectors(params, lane))
 
     async def _status(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send_json(send, self.status().model_dump())
@@ -161,13 +164,14 @@ class FastChatRoutes:
         return await self._model.prepare(Text(self._style().without_empty_system(prompt)))
 
     async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, make: Callable[[], Awaitable[Json]]
+        self, scope: Scope, receive: Receive, send: Send, make: Callable[[Lane], Awaitable[Json]]
     ) -> None:
         """Send what `make` makes in a slot, or what went wrong before sending began."""
         sending = False
         try:
-            async with self._model.turn(scope, receive) as limit:
-                answer = await make()
+            terms = terms_of(scope)
+            async with self._model.turn(terms, receive) as limit:
+                answer = await make(terms.lane)
                 limit.allow(WRITE_STALL_S, "client")
                 sending = True
                 await send_json(send, answer)
@@ -176,24 +180,24 @@ class FastChatRoutes:
                 raise
             await send_json(send, _trouble(as_request_error(error, request_id_of(scope))))
 
-    async def _last_state(self, params: Generate) -> Json:
+    async def _last_state(self, params: Generate, lane: Lane) -> Json:
         last: Json = {}
-        async with aclosing(self._states(params)) as states:
+        async with aclosing(self._states(params, lane)) as states:
             async for state in states:
                 last = state
         return last
 
-    async def _vectors(self, params: Embed) -> Json:
-        embedded = await self._model.engine.embed(params.input)
+    async def _vectors(self, params: Embed, lane: Lane) -> Json:
+        embedded = await self._model.engine.embed(params.input, lane=lane)
         as_base64 = params.encoding_format == "base64"
         return await asyncio.to_thread(_embedding, embedded, as_base64=as_base64)
 
-    async def _pieces(self, params: Generate) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._states(params)) as states:
+    async def _pieces(self, params: Generate, lane: Lane) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._states(params, lane)) as states:
             async for state in states:
                 yield piece(state)
 
-    async def _states(self, params: Generate) -> AsyncGenerator[Json, None]:
+    async def _states(self, params: Generate, lane: Lane) -> AsyncGenerator[Json, None]:
         """The whole text so far, again and again. Raises `ContextLengthExceeded`."""
         engine = self._model.engine
         prepared = await self._prepare(params.prompt)
@@ -201,7 +205,7 @@ class FastChatRoutes:
         if params.max_new_tokens is not None and params.max_new_tokens > 0:
             most = min(most, params.max_new_tokens)
         text = params.prompt if params.echo else ""
-        async with aclosing(engine.generate(prepared, _ask(params, most))) as deltas:
+        async with aclosing(engine.generate(prepared, _ask(params, most, lane))) as deltas:
             async for delta in deltas:
                 text += delta.text
                 yield {
@@ -217,7 +221,7 @@ class FastChatRoutes:
                 }
 
 
-def _ask(params: Generate, max_tokens: int) -> Ask:
+def _ask(params: Generate, max_tokens: int, lane: Lane) -> Ask:
     stop = (params.stop,) if isinstance(params.stop, str) else tuple(params.stop or ())
     return Ask(
         max_tokens=max_tokens,
@@ -229,6 +233,7 @@ def _ask(params: Generate, max_tokens: int) -> Ask:
         presence_penalty=params.presence_penalty or 0.0,
         stop=stop,
         stop_token_ids=tuple(params.stop_token_ids or ()),
+        lane=lane,
     )
 
 

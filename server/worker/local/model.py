@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 
 from server.core.clock import Clock
 from server.core.errors import BadRequest, Internal, ModelNotFound, RequestError
-from server.core.limits import WHOLE_REQUEST_S
 from server.core.settings import ModelSettings
-from server.web.asgi import ClientLeft, Receive, Scope, header
+from server.web.asgi import ClientLeft, Receive
 from server.web.drain import Drain
 from server.web.patience import Patience
-from server.wire.fleet import GATEWAY_HEADER, Ability
+from server.wire.fleet import Ability, Load
 from server.worker.context import check_length
 from server.worker.engine import Engine, Prepared, Prompt
 from server.worker.slots import Slots
+from server.worker.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +29,32 @@ class Model:
     def __init__(self, settings: ModelSettings, drain: Drain, clock: Clock) -> None:
         self.settings = settings
         self.name = settings.name
-        self.slots = Slots(settings.slots, settings.queue)
+        self.slots = Slots(settings.slots, settings.queue, clock)
         self.drain = drain
         self.clock = clock
         self.created = int(clock.wall())
 
     @asynccontextmanager
-    async def turn(self, scope: Scope, receive: Receive) -> AsyncIterator[Patience]:
+    async def turn(self, terms: Terms, receive: Receive) -> AsyncIterator[Patience]:
         """A slot, for as long as the client stays and time is left.
 
         The body must have been read. Raises `Overloaded`, `ClientLeft`, `UpstreamTimeout`.
         """
-        gateway = (header(scope, GATEWAY_HEADER.encode()) or b"").decode("latin-1")
         async with (
-            Patience(receive, self.drain, WHOLE_REQUEST_S) as limit,
-            self.slots.take(gateway),
+            Patience(receive, self.drain, terms.whole_s) as limit,
+            self.slots.take(terms.gateway, terms.lane),
         ):
             yield limit
+
+    def load(self) -> Load:
+        """What is told at each beat."""
+        engine = self.engine
+        return self.slots.load().model_copy(
+            update={
+                "tokens_after_cancel": engine.tokens_after_cancel,
+                "generated": engine.generated,
+            }
+        )
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         """Raises `BadRequest`, and before any work `ContextLengthExceeded`."""

@@ -19,6 +19,7 @@ from server.worker.local.bodies import read_request
 from server.worker.local.model import Model
 from server.worker.local.stream import Outlet, outlet
 from server.worker.local.vectors import embedding_list
+from server.worker.terms import terms_of
 
 MODELS = "/v1/models"
 
@@ -40,10 +41,10 @@ class OpenAIRoutes:
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(ChatRequest, scope, receive)
         self._model.check(request.model, "chat")
-        engine = self._model.engine
-        async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
+        engine, terms = self._model.engine, terms_of(scope)
+        async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = await self._model.prepare(conversation(request))
-            ask = chat_ask(request, prepared, engine.context_length)
+            ask = chat_ask(request, prepared, engine.context_length, terms.lane)
             answer = Answer(
                 ChatForm(),
                 engine,
@@ -58,10 +59,10 @@ class OpenAIRoutes:
     async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(CompletionRequest, scope, receive)
         self._model.check(request.model, "completions")
-        engine = self._model.engine
-        async with outlet(scope, send) as out, self._model.turn(scope, receive) as limit:
+        engine, terms = self._model.engine, terms_of(scope)
+        async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
-            asks = [completion_ask(request, p, engine.context_length) for p in prepared]
+            asks = [completion_ask(request, p, engine.context_length, terms.lane) for p in prepared]
             answer = Answer(
                 CompletionForm(),
                 engine,
@@ -77,8 +78,9 @@ class OpenAIRoutes:
         request = await read_request(EmbeddingRequest, scope, receive)
         self._model.check(request.model, "embeddings")
         inputs = [item if isinstance(item, str) else tuple(item) for item in request.input]
-        async with self._model.turn(scope, receive) as limit:
-            embedded = await self._model.engine.embed(inputs, request.dimensions)
+        terms = terms_of(scope)
+        async with self._model.turn(terms, receive) as limit:
+            embedded = await self._model.engine.embed(inputs, request.dimensions, lane=terms.lane)
             as_base64 = request.encoding_format == "base64"
             body = await asyncio.to_thread(
                 embedding_list, embedded, request.model, as_base64=as_base64
@@ -94,13 +96,8 @@ class OpenAIRoutes:
 
     async def stats(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         slots = self._model.slots
-        counts = slots.load().model_dump() | {
-            "slots": slots.slots,
-            "queue": slots.queue,
-            "cancelled": slots.cancelled,
-            "tokens_after_cancel": self._model.engine.tokens_after_cancel,
-        }
-        await send_json(send, counts)
+        counts = self._model.load().model_dump()
+        await send_json(send, counts | {"slots": slots.slots, "queue": slots.queue})
 
     def _card(self) -> Json:
         return {

@@ -26,12 +26,11 @@ from server.core.limits import (
 from server.core.model_name import with_model
 from server.core.provider_settings import ProviderSettings
 from server.core.strict_json import parse_object
-from server.web.asgi import Receive, Scope, Send, header, read_body
+from server.web.asgi import Receive, Scope, Send, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
 from server.web.patience import Patience
 from server.web.relay import Stream, end_with_error, is_stream, read_whole, send_answer
-from server.wire.fleet import GATEWAY_HEADER
 from server.worker.online.provider import (
     Redactor,
     authorised,
@@ -41,6 +40,7 @@ from server.worker.online.provider import (
     lost_in_answer,
 )
 from server.worker.slots import Slots
+from server.worker.terms import terms_of
 
 PATHS = {
     "/v1/chat/completions": b"/chat/completions",
@@ -78,10 +78,11 @@ class ProviderRelay:
         fields = parse_object(body)
         outgoing = self._outgoing(body, fields.get("model"))
         passage = _Passage(one_choice=fields.get("n") in (None, 1))
+        terms = terms_of(scope)
         try:
             async with (
-                Patience(receive, self._drain, WHOLE_REQUEST_S) as limit,
-                self._slots.take(_gateway_of(scope)),
+                Patience(receive, self._drain, terms.whole_s) as limit,
+                self._slots.take(terms.gateway, terms.lane),
             ):
                 limit.allow(FIRST_TOKEN_S if fields.get("stream") else WHOLE_REQUEST_S)
                 async with self._asked(PATHS[path], outgoing, passage) as answer:
@@ -140,7 +141,3 @@ class _Passage:
     def __init__(self, *, one_choice: bool) -> None:
         self.one_choice = one_choice
         self.started = False
-
-
-def _gateway_of(scope: Scope) -> str:
-    return (header(scope, GATEWAY_HEADER.encode()) or b"").decode("latin-1")

@@ -13,10 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
+from server.wire.lanes import LANES, Lane
 from server.worker.engine import Ask, Chat, Engine, Prepared, Text, Turn
 from server.worker.engines import transformers as engine_file
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines.transformers import load
+from server.worker.turns import Turns
 from tests.fakes.engines import Said
 from tests.fakes.tiny_llama import CONTEXT, make_tiny_llama
 from tests.fakes.waiting import until
@@ -54,7 +56,7 @@ async def text_of(engine: Engine, prepared: Prepared, ask: Ask) -> str:
 async def test_greedy_tokens_are_those_of_generate(
     tiny_llama: Path, text: str, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_file, "PREFILL_TOKENS", piece)
+    monkeypatch.setattr(engine_file, "CPU_PREFILL_TOKENS", piece)
     engine = load(settings(tiny_llama), Said())
     prepared = await engine.prepare(Text(text))
     ours = await text_of(engine, prepared, GREEDY)
@@ -65,6 +67,23 @@ async def test_greedy_tokens_are_those_of_generate(
     theirs = model.generate(ids, max_new_tokens=40, do_sample=False)[0, ids.shape[1] :]
     whole = tokenizer.decode(theirs, skip_special_tokens=True)
     assert ours == whole.replace("\ufffd", "")
+
+
+async def test_its_steps_are_taken_in_the_lane_of_the_request(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes: list[Lane] = []
+    join = Turns[Any].join
+
+    def noting(turns: Turns[Any], job: Any) -> None:
+        lanes.append(job.lane)
+        join(turns, job)
+
+    monkeypatch.setattr(Turns, "join", noting)
+    prepared = await engine.prepare(Text("hello"))
+    for lane in LANES:
+        await text_of(engine, prepared, Ask(max_tokens=1, lane=lane))
+    assert lanes == list(LANES)
 
 
 async def test_the_models_own_template_makes_the_prompt(engine: Engine) -> None:

@@ -99,7 +99,11 @@ class Broken(Engine):
         raise RuntimeError("secret")
 
     async def embed(
-        self, inputs: Sequence[str | tuple[int, ...]], dimensions: int | None = None
+        self,
+        inputs: Sequence[str | tuple[int, ...]],
+        dimensions: int | None = None,
+        *,
+        lane: str = "normal",
     ) -> Embedded:
         raise RuntimeError("secret")
 

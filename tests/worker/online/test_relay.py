@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,8 @@ from server.core.provider_settings import ProviderSettings
 from server.web import relay as web_relay
 from server.web.drain import Drain
 from server.web.edge import Edge
+from server.wire.fleet import DEADLINE_HEADER
+from server.wire.lanes import PRIORITY_HEADER
 from server.worker.online import relay as online_relay
 from server.worker.online.app import OnlineWorker, origin_of
 from server.worker.online.relay import ProviderRelay
@@ -30,6 +33,7 @@ from tests.fakes.upstream import (
     upstream,
     whole,
 )
+from tests.fakes.waiting import until
 
 CHAT = "/v1/chat/completions"
 KEY = "sk-canary-0123456789"
@@ -161,6 +165,56 @@ async def test_a_provider_that_never_answers_is_given_up(
     async with upstream(silent) as fake, worker_of(fake) as client:
         got = await client.post(CHAT, json=ASK | {"stream": stream})
         assert (got.status_code, got.json()["error"]["code"]) == (504, "upstream_timeout")
+
+
+async def test_a_deadline_ends_it_before_the_first_token() -> None:
+    async def silent(_: Received, writer: Writer) -> None:
+        await writer.wait_closed()
+
+    async with upstream(silent) as fake, worker_of(fake) as client:
+        for stream in (True, False):
+            headers = {DEADLINE_HEADER: "80"}
+            got = await client.post(CHAT, json=ASK | {"stream": stream}, headers=headers)
+            assert (got.status_code, got.json()["error"]["code"]) == (504, "upstream_timeout")
+
+
+async def test_a_deadline_ends_a_stream_with_an_error_and_hangs_up() -> None:
+    async with upstream(says(STREAM_HEAD + chunk(ONE))) as fake, worker_of(fake) as client:
+        headers = {DEADLINE_HEADER: "150"}
+        got = await client.post(CHAT, json=ASK | {"stream": True}, headers=headers)
+        assert got.content.startswith(ONE + b"event: error\n")
+        assert b"upstream_timeout" in got.content
+        await asyncio.wait_for(fake.closed.wait(), 5)
+
+
+async def test_a_word_that_is_no_lane_reaches_no_provider() -> None:
+    async with upstream(says(whole(b"{}"))) as fake, worker_of(fake) as client:
+        got = await client.post(CHAT, json=ASK, headers={PRIORITY_HEADER: "urgent"})
+        assert (got.status_code, got.json()["error"]["code"]) == (400, "invalid_priority")
+        assert fake.received == []
+
+
+async def test_batch_leaves_a_slot_for_interactive_requests() -> None:
+    release = asyncio.Event()
+
+    async def held(_: Received, writer: Writer) -> None:
+        await release.wait()
+        writer.write(whole(b"{}"))
+
+    async with upstream(held) as fake, worker_of(fake, slots=2) as client:
+
+        async def ask(lane: str) -> httpx.Response:
+            return await client.post(CHAT, json=ASK, headers={PRIORITY_HEADER: lane})
+
+        first = asyncio.create_task(ask("batch"))
+        await until(lambda: len(fake.received) == 1)
+        refused = await ask("batch")
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        second = asyncio.create_task(ask("interactive"))
+        await until(lambda: len(fake.received) == 2)
+        release.set()
+        assert [(await task).status_code for task in (first, second)] == [200, 200]
 
 
 async def test_an_unknown_model_reaches_no_provider() -> None:
