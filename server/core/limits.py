@@ -59,6 +59,16 @@ BREAKER_REST_MAX_S: Final = 8.0
 
 HEADERS_S: Final = 5.0
 MAX_HEADER_BYTES: Final = 32 * 1024
+LINGER_S: Final = 2.0
+"""How long the rest of a refused body is read and thrown away."""
+MAX_CONNECTIONS: Final = 10_000
+"""Of one process, where it may open as many files; one more is told 503."""
+MAX_PIPELINED: Final = 32
+"""Requests of one client that wait behind the one being answered."""
+UNREAD_BYTES: Final = 64 * 1024
+"""Of a body nobody has taken yet, of one client; beyond it the client has to wait."""
+MAX_UNREAD_BYTES: Final = 64 * 1024 * 1024
+"""The same of all clients of a process together."""
 BODY_IDLE_S: Final = 10.0
 BODY_S: Final = 60.0
 """For a whole body, however steadily it drips."""
