@@ -29,10 +29,15 @@ class FleetRoutes:
 
     async def _register(self, _scope: Scope, new: Registration) -> object:
         self._registry.register(new)
-        return _answer(known=True)
+        return self._known(new.address)
 
     async def _beat(self, _scope: Scope, beat: Beat) -> object:
-        return _answer(known=self._registry.beat(beat))
+        if not self._registry.beat(beat):
+            return _answer(known=False)
+        return self._known(beat.address)
+
+    def _known(self, address: str) -> object:
+        return _answer(known=True, draining=self._registry.drains(address))
 
     async def _leave(self, _scope: Scope, worker: WorkerRef) -> object:
         return _answer(known=self._registry.remove(worker, "worker left"))
@@ -47,5 +52,5 @@ class FleetRoutes:
         return _answer(known=self._registry.remove(worker, "worker process ended"))
 
 
-def _answer(*, known: bool) -> object:
-    return Registered(known=known, beat_s=HEARTBEAT_S).model_dump()
+def _answer(*, known: bool, draining: bool = False) -> object:
+    return Registered(known=known, beat_s=HEARTBEAT_S, draining=draining).model_dump()

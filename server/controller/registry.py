@@ -86,7 +86,7 @@ class Registry:
             )
         old = self._entries.get(new.address)
         self._may_take(new, old.view if old else None)
-        state: State = "ready"
+        state: State = "draining" if new.draining else "ready"
         if old is not None and old.view.generation == new.generation:
             state = "draining" if old.view.state == "draining" else "ready"
         elif old is not None:
@@ -147,6 +147,10 @@ class Registry:
             log.info("worker drains", extra=_fields(entry.view))
             self._publish()
         return entry is not None
+
+    def drains(self, address: str) -> bool:
+        entry = self._entries.get(address)
+        return entry is not None and entry.view.state == "draining"
 
     def resume(self, ref: WorkerRef) -> bool:
         """After `drain`: send it requests again. False when it is not known."""

@@ -73,12 +73,16 @@ class Registration(WorkerRef):
     queue: int = Field(default=32, ge=0)
     """Requests that may wait there beyond `slots`."""
     context_length: int | None = None
+    draining: bool = False
+    """An operator wanted it to get nothing new, as its last controller said."""
     load: Load = Load()
 
 
 class Registered(Frozen):
     known: bool
     """False: the controller does not know this worker (any more); it must register."""
+    draining: bool = False
+    """It gets nothing new. It remembers that for the next controller, should this one be lost."""
     beat_s: float
 
 

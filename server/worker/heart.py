@@ -34,6 +34,7 @@ class Heart:
         self._registration = registration
         self._load = load
         self._left = False
+        self._draining = False
 
     @asynccontextmanager
     async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
@@ -62,6 +63,8 @@ class Heart:
             try:
                 answer = await (self._beat() if known else self._register())
                 known = answer.known
+                if known:
+                    self._draining = answer.draining
                 failures = 0
                 pause_s = answer.beat_s if known else 0.0
             except TransportError:  # the client logs it, once a minute
@@ -72,7 +75,11 @@ class Heart:
 
     async def _register(self) -> Registered:
         self._registration = self._registration.model_copy(
-            update={"load": self._load(), "generation": new_id("gen")}
+            update={
+                "load": self._load(),
+                "generation": new_id("gen"),
+                "draining": self._draining,
+            }
         )
         answer = await self._controller.register(self._registration)
         log.info("registered", extra={"generation": self._registration.generation})

@@ -30,8 +30,8 @@ async def test_every_fleet_path_demands_the_secret_and_changes_nothing_without_i
 
 
 async def test_a_workers_life_from_register_to_leave() -> None:
-    known = {"known": True, "beat_s": HEARTBEAT_S}
-    unknown = {"known": False, "beat_s": HEARTBEAT_S}
+    known = {"known": True, "draining": False, "beat_s": HEARTBEAT_S}
+    unknown = {"known": False, "draining": False, "beat_s": HEARTBEAT_S}
     async with controller() as fleet, httpx.AsyncClient(base_url=fleet.url, headers=INSIDE) as http:
 
         async def post(path: str, body: dict[str, object]) -> object:

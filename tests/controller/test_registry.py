@@ -125,6 +125,14 @@ def test_a_draining_worker_goes_on_draining_while_it_beats_and_registers(
     assert states(registry) == {A: "ready"}
 
 
+def test_a_worker_remembers_for_the_next_controller_that_it_drains(registry: Registry) -> None:
+    registry.register(registration(draining=True))
+    assert states(registry) == {A: "draining"}
+    assert registry.drains(A)
+    assert registry.resume(ref())
+    assert not registry.drains(A)
+
+
 def test_a_stranger_cannot_take_the_address_of_a_live_worker(
     registry: Registry, clock: ManualClock
 ) -> None:

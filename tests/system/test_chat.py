@@ -14,7 +14,7 @@ import pytest
 
 from server.wire.browser import CONVERSATION_HEADER
 from tests.browser.server import ECHO, SLOW, Server, sentence, served
-from tests.fakes.cut_proxy import cut_proxy
+from tests.fakes.chaos_proxy import chaos_proxy
 from tests.system.launch import until
 from tests.system.streams import Frames, Listener, asked
 
@@ -112,7 +112,7 @@ def test_the_same_question_twice_at_once_is_one_message(web: Server) -> None:
 
 def test_a_network_that_is_gone_for_seconds_costs_nothing(web: Server) -> None:
     query = "away " + sentence(200)
-    with cut_proxy("127.0.0.1", web.port) as proxy:
+    with chaos_proxy("127.0.0.1", web.port) as proxy:
         listener = Listener(proxy.url, query, model="slow").chars(60)
         proxy.cut()
         had = len(listener.text)

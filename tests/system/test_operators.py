@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
 import psutil
 import pytest
 
+from server.core.limits import HEARTBEAT_S
 from server.wire.browser import FleetReport, ModelList, ProcessReport
 from tests.browser.server import ECHO, SLOW, Server, sentence, served
 from tests.system.launch import is_alive, until
@@ -164,6 +168,24 @@ def test_a_drained_worker_ends_its_answers_and_gets_no_more(
     operator.wait(FIRST, "ready")
     operator.restart_all()
     seen(lambda: operator.models() == {"echo": "ready", "slow": "ready"})
+
+
+def test_a_drain_outlives_the_controller(operator: Operator, web: Server) -> None:
+    operator.order(FIRST, "drain")
+    served = operator.wait(FIRST, "draining").served or 0
+    time.sleep(HEARTBEAT_S + 1)  # it hears of it with its next beat
+    controller = operator.process("controller")
+    assert controller.pid is not None
+    os.kill(controller.pid, signal.SIGKILL)
+    until(lambda: operator.process("controller").pid not in (None, controller.pid), BACK_S)
+    operator.wait("controller", "ready")
+    until(lambda: operator.process(FIRST).status == "draining", BACK_S)
+    for n in range(4):
+        assert Listener(web.url, f"to the other {n}", model="echo").whole().code == "done"
+    drained = operator.process(FIRST)
+    assert (drained.status, drained.served or 0) == ("draining", served)
+    operator.order(FIRST, "start")
+    operator.wait(FIRST, "ready")
 
 
 def test_the_report_comes_by_itself(operator: Operator, web: Server) -> None:
