@@ -173,6 +173,44 @@ async def test_cancelling_before_the_head_closes_the_connection(client: HTTPClie
             await task
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+async def test_an_exchange_that_is_abandoned_is_cut_off_and_not_sent_again(
+    client: HTTPClient, kept: bool
+) -> None:
+    async def silent(_: Received, writer: Writer) -> None:
+        await asyncio.sleep(60)
+
+    async with upstream(says(whole(b"ok"))) as fake:
+        if kept:
+            await fetch(client, fake.origin)
+        fake.script = silent
+        exchange = client.request(fake.origin, b"/v1/x", b"{}")
+
+        async def abandon() -> None:
+            while len(fake.received) < 1 + kept:
+                await asyncio.sleep(0)
+            exchange.abandon()
+
+        leaving = asyncio.create_task(abandon())
+        with pytest.raises(CutOff):
+            async with exchange:
+                pass
+        await leaving
+        assert len(fake.received) == 1 + kept
+
+
+async def test_an_exchange_that_is_abandoned_before_it_begins_sends_nothing(
+    client: HTTPClient,
+) -> None:
+    async with upstream(says(whole(b"ok"))) as fake:
+        exchange = client.request(fake.origin, b"/v1/x", b"{}")
+        exchange.abandon()
+        with pytest.raises(CutOff):
+            async with exchange:
+                pass
+        assert fake.received == []
+
+
 async def test_a_reader_that_pauses_makes_the_server_wait(client: HTTPClient) -> None:
     sent = 0
 
