@@ -23,6 +23,7 @@ from tests.fakes.upstream import (
     upstream,
     whole,
 )
+from tests.fakes.waiting import until
 
 
 @pytest.fixture
@@ -187,8 +188,7 @@ async def test_an_exchange_that_is_abandoned_is_cut_off_and_not_sent_again(
         exchange = client.request(fake.origin, b"/v1/x", b"{}")
 
         async def abandon() -> None:
-            while len(fake.received) < 1 + kept:
-                await asyncio.sleep(0)
+            await until(lambda: len(fake.received) == 1 + kept)
             exchange.abandon()
 
         leaving = asyncio.create_task(abandon())
