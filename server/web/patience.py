@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from server.core.errors import DeadlineExceeded, Unauthorized, Unavailable, UpstreamTimeout
-from server.web.asgi import ClientLeft, Receive, until_left
+from server.web.asgi import ClientLeft, Receive, listen_of, until_left
 from server.web.drain import Drain
 
 Wait = Literal["upstream", "client"]
@@ -27,8 +27,8 @@ class Patience:
     """
 
     __slots__ = (
-        "_cancels", "_deadline", "_drain", "_due", "_end", "_loop", "_reason", "_receive", "_task",
-        "_timer", "_wait", "_watcher",
+        "_cancels", "_deadline", "_drain", "_due", "_end", "_listen", "_loop", "_reason",
+        "_receive", "_task", "_timer", "_wait", "_watcher",
     )  # fmt: skip
 
     def __init__(
@@ -52,8 +52,11 @@ class Patience:
         assert self._task is not None
         self._cancels = self._task.cancelling()
         self._timer = self._loop.call_at(self._due, self._look)
-        self._watcher = self._loop.create_task(until_left(self._receive))
-        self._watcher.add_done_callback(self._leave)
+        self._listen = listen_of(self._receive)
+        if self._listen is not None:
+            self._listen(self._leave)
+        else:
+            self._watcher = self._loop.create_task(self._watch())
         self._drain.cuts.add(self.cut)
         return self
 
@@ -65,8 +68,10 @@ class Patience:
     ) -> None:
         self._drain.cuts.discard(self.cut)
         self._timer.cancel()
-        self._watcher.remove_done_callback(self._leave)
-        self._watcher.cancel()
+        if self._listen is not None:
+            self._listen(None)
+        else:
+            self._watcher.cancel()
         task, self._task = self._task, None
         if self._reason is None or task is None:
             return
@@ -100,9 +105,12 @@ class Patience:
         else:
             self._timer = self._loop.call_at(self._due, self._look)
 
-    def _leave(self, watcher: asyncio.Task[None]) -> None:
-        if not watcher.cancelled():
-            self._end_because("client left")
+    async def _watch(self) -> None:
+        await until_left(self._receive)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._end_because("client left")
 
     def _end_because(self, reason: Reason) -> None:
         if self._reason is None and self._task is not None:
