@@ -26,6 +26,7 @@ from server.wire.fleet import (
     SECRET_HEADER,
     VERSION,
     Beat,
+    Close,
     FleetView,
     GatewayView,
     Registered,
@@ -87,6 +88,10 @@ class ControllerClient:
     async def resume(self, worker: WorkerRef) -> None:
         """After `drain`: send it requests again."""
         await self._tell("/fleet/resume", worker)
+
+    async def close_to_strangers(self) -> None:
+        """The gateway demands keys now; FastChat's paths shall not be a way around them."""
+        await self._tell("/fleet/close", Close())
 
     async def lost(self, worker: WorkerRef) -> None:
         """Its process has ended; without a generation, whatever worker is at that address."""

@@ -43,9 +43,9 @@ def create_app(
     http = HTTPClient()
     registry.gone = lambda address: http.forget(Origin.parse(address))
     picker = Picker(registry, settings.controller.dispatch)
-    callers = Callers(settings.secret, settings.controller.fastchat_workers)
+    callers = Callers(settings.secret, settings.controller.fastchat_workers, closed=settings.closed)
     table = Table(
-        FleetRoutes(registry).routes(),
+        FleetRoutes(registry, callers).routes(),
         {("GET", EVENTS): feed},
         FastChatRoutes(registry, picker, callers, http).routes(),
         FastChatRelay(picker, http, drain, settings.secret).routes(),
@@ -63,7 +63,7 @@ def create_app(
     checks = (
         known_host(settings.controller),
         fleet_secret(settings.secret),
-        *([closed_reads(callers)] if settings.closed else []),
+        closed_reads(callers),
     )
     edge = Edge(
         table,
@@ -88,11 +88,12 @@ def fleet_secret(secret: SecretStr) -> Check:
 
 
 def closed_reads(callers: Callers) -> Check:
-    """Demands the secret on FastChat's reading paths too; the writing ones always ask for it."""
+    """Where `callers` is closed, demands the secret on FastChat's reading paths too; the writing
+    ones always ask for it."""
 
     def check(scope: Scope) -> None:
         path = scope["path"]
-        if not path.startswith("/fleet") and path not in WRITES:
+        if callers.closed and not path.startswith("/fleet") and path not in WRITES:
             callers.demand_secret(scope)
 
     return check

@@ -23,8 +23,12 @@ from server.web.credentials import offered_secret
 
 
 class Callers:
-    def __init__(self, secret: SecretStr, allowed: Iterable[str] = ()) -> None:
-        """`allowed`: `host:port` of workers that need no secret."""
+    def __init__(
+        self, secret: SecretStr, allowed: Iterable[str] = (), *, closed: bool = False
+    ) -> None:
+        """`allowed`: `host:port` of workers that need no secret. `closed`: reading needs it too,
+        which a gateway may also say later."""
+        self.closed = closed
         self._secret = secret
         self._allowed = frozenset(allowed)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from server.controller.callers import Callers
 from server.controller.messages import asking, telling
 from server.controller.registry import Registry
 from server.core.limits import HEARTBEAT_S
 from server.web.asgi import Scope
 from server.web.table import Routes
-from server.wire.fleet import Beat, Registered, Registration, WorkerRef
+from server.wire.fleet import Beat, Close, Registered, Registration, WorkerRef
 
 EVENTS = "/fleet/events"
 
 
 class FleetRoutes:
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, callers: Callers) -> None:
         self._registry = registry
+        self._callers = callers
 
     def routes(self) -> Routes:
         return {
@@ -24,6 +26,7 @@ class FleetRoutes:
             ("POST", "/fleet/drain"): telling(WorkerRef, self._drain),
             ("POST", "/fleet/resume"): telling(WorkerRef, self._resume),
             ("POST", "/fleet/lost"): telling(WorkerRef, self._lost),
+            ("POST", "/fleet/close"): telling(Close, self._close),
             ("GET", "/fleet"): asking(lambda: self._registry.view().model_dump(mode="json")),
         }
 
@@ -47,6 +50,10 @@ class FleetRoutes:
 
     async def _resume(self, _scope: Scope, worker: WorkerRef) -> object:
         return _answer(known=self._registry.resume(worker))
+
+    async def _close(self, _scope: Scope, _: Close) -> object:
+        self._callers.closed = True
+        return _answer(known=True)
 
     async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
         return _answer(known=self._registry.remove(worker, "worker process ended"))

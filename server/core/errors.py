@@ -213,9 +213,14 @@ class UpstreamTimeout(RequestError):
     code = "upstream_timeout"
 
 
+NO_RETRY = ((b"x-should-retry", b"false"),)
+"""OpenAI's clients heed it: the same again would end the same way."""
+
+
 class DeadlineExceeded(RequestError):
     status = 504
     code = "deadline_exceeded"
+    headers = NO_RETRY
 
 
 class StorageFull(RequestError):

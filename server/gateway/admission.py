@@ -8,16 +8,18 @@ from server.core.errors import Unauthorized
 from server.core.secrets import same_secret
 from server.gateway.customers.customers import Customers
 from server.gateway.ours import OURS, REQUESTS
+from server.gateway.sight.sight import Sight
 from server.web.asgi import Scope, header
 from server.web.edge import Check, internal_secret
 from server.wire.fleet import SECRET_HEADER
 from server.wire.sight import READING_HEADER, reading_key
 
 
-def key_or_secret(customers: Customers, secret: SecretStr) -> Check:
+def key_or_secret(customers: Customers, secret: SecretStr, sight: Sight) -> Check:
     """Paths below `OURS` demand the fleet's secret and no key, all others one of the keys.
 
-    Requests are explained also to who holds the key that is made for it.
+    Requests are explained also to who holds the key that is made for it. Whoever has no key is
+    counted.
     """
     ours = internal_secret(secret, header_name=SECRET_HEADER)
     reading = reading_key(secret)
@@ -25,7 +27,11 @@ def key_or_secret(customers: Customers, secret: SecretStr) -> Check:
     def check(scope: Scope) -> None:
         path: str = scope["path"]
         if not path.startswith(OURS):
-            customers.check(scope)
+            try:
+                customers.check(scope)
+            except Unauthorized as error:
+                sight.refuse(error.status, error.code or error.type)
+                raise
         elif not (path.startswith(REQUESTS) and _may_read(scope, reading)):
             ours(scope)
 

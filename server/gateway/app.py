@@ -15,7 +15,7 @@ from server.gateway.ours import OURS
 from server.gateway.parts import Parts
 from server.gateway.sight.metrics import CONTENT_TYPE
 from server.ledger.key import Key
-from server.web.asgi import ASGIApp, Receive, Scope, Send, send_json, send_whole
+from server.web.asgi import JSON, ASGIApp, Receive, Scope, Send, send_json, send_whole
 from server.web.drain import Drain
 from server.web.edge import Edge, known_host
 from server.web.lifespan import with_lifespan
@@ -31,6 +31,7 @@ RELAYED: dict[str, Ability] = {
 }
 MODELS = "/v1/models"
 METRICS = "/metrics"
+OPENAPI = "/openapi.json"
 
 
 def create_app(
@@ -47,7 +48,10 @@ def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) 
     return Edge(
         Gateway(parts, clock),
         drain,
-        (known_host(settings.gateway), key_or_secret(parts.customers, settings.secret)),
+        (
+            known_host(settings.gateway),
+            key_or_secret(parts.customers, settings.secret, parts.sight),
+        ),
         origins=Origins(settings.gateway.allowed_origins),
         ready=parts.fleet.missing,
     )
@@ -81,13 +85,15 @@ class Gateway:
 
     async def _tell(self, path: str, scope: Scope, send: Send) -> None:
         """What can be read. Raises `NotFound`."""
-        if path != MODELS and not path.startswith((f"{MODELS}/", OURS)) and path != METRICS:
+        if path not in (MODELS, METRICS, OPENAPI) and not path.startswith((f"{MODELS}/", OURS)):
             raise NotFound("There is nothing at this path; the API is at /v1.")
         _only(scope, "GET")
         parts = self._parts
         if path == METRICS:
             text = await parts.ours.metrics()
             await send_whole(send, 200, [(b"content-type", CONTENT_TYPE)], text)
+        elif path == OPENAPI:
+            await send_whole(send, 200, [JSON], _described())
         elif path.startswith(OURS):
             await send_json(send, await parts.ours.tell(path))
         else:
@@ -106,3 +112,10 @@ class Gateway:
 def _only(scope: Scope, method: str) -> None:
     if scope["method"] != method:
         raise MethodNotAllowed(f"This path takes {method} only.")
+
+
+def _described() -> bytes:
+    """The models behind it are a megabyte that few gateways are ever asked for."""
+    from server.gateway.openapi.document import document_bytes
+
+    return document_bytes()

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
+
 from server.clients.connection import Header
+from server.clients.http import Answer
 from server.core.errors import BadAnswer, ConnectFailed, CutOff, TransportError, WorkerLost
+from server.core.limits import HEARTBEAT_S, SUSPECT_S
 from server.gateway.asked import Asked
+from server.gateway.breaker import Trouble
 from server.gateway.failover.delivered import Delivered, Shelf
 from server.gateway.failover.diverged import Diverged
 from server.gateway.failover.repeatable import repeatable
@@ -20,6 +25,8 @@ from server.web.asgi import Send
 from server.web.patience import Patience
 from server.web.relay import Stream, Upstream, is_stream, read_whole, send_answer
 
+QUIET_S = SUSPECT_S - HEARTBEAT_S
+"""A worker that is suspect has been silent for at least so long."""
 MAX_WORKERS = 2
 """Workers that one stream may come from."""
 NOTHING_USED = Usage(0, 0, "reported")
@@ -30,7 +37,9 @@ class Delivery:
 
     __slots__ = (
         "_delivered",
+        "_heard_at",
         "_limit_headers",
+        "_now",
         "_shelf",
         "_told",
         "_workers",
@@ -71,6 +80,8 @@ class Delivery:
         self._delivered: Delivered | None = None
         self._told: Told | None = None
         self._workers = 1
+        self._now = asyncio.get_running_loop().time
+        self._heard_at = 0.0
 
     async def pass_on(self, upstream: Upstream) -> None:
         """Once there is something to send, the request stays where it is, as long as it can."""
@@ -91,7 +102,15 @@ class Delivery:
             self.record.ended("complete", status)
         else:
             self.usage = NOTHING_USED
-            self.record.ended("http_error", status, "upstream")
+            self._note_refusal(status)
+            self.record.ended("http_error", status, code_of(body))
+
+    def _note_refusal(self, status: int) -> None:
+        """No other worker could be asked, so the client gets what this one said."""
+        if (status >= 500 or status == 429) and self.lease is not None:
+            address = self.lease.worker.view.address
+            trouble: Trouble | None = None if status == 429 else "failed"
+            self.record.failed(address, trouble, f"the worker answered {status}")
 
     async def _stream(self, upstream: Upstream) -> None:
         again = self.started
@@ -102,13 +121,15 @@ class Delivery:
             upstream,
             self.limit,
             splice.feed if splice else None,
-            seen=self._delivered.add if self._delivered and not again else None,
+            seen=self._keep if self._delivered and not again else None,
             one_choice=self.asked.one_choice,
         )
         before = self.usage
         try:
             await stream.open()
             self._settle(upstream.status)
+            if self._delivered is not None and isinstance(upstream, Answer):
+                self._watch(upstream)
             await stream.pass_on(self.send, None if again else self._limit_headers)
         except BaseException:
             self.usage = max(before or NOTHING_USED, self._used(stream))  # at least what it got
@@ -118,6 +139,22 @@ class Delivery:
             self.record.ended("error_event", upstream.status, "upstream")
         else:
             self.record.ended("complete", upstream.status)
+
+    def _keep(self, events: bytes) -> None:
+        self._heard_at = self._now()
+        if self._delivered is not None:
+            self._delivered.add(events)
+
+    def _watch(self, upstream: Answer) -> None:
+        """Once its worker is suspect, a stream that has been quiet for as long goes elsewhere."""
+
+        def leave_if_quiet() -> None:
+            if self._now() - self._heard_at >= QUIET_S:
+                upstream.abort()
+
+        assert self.lease is not None
+        self._heard_at = self._now()
+        self.lease.leave_if_quiet = leave_if_quiet
 
     def _used(self, stream: Stream) -> Usage:
         return usage_of_stream(stream.last, stream.events, len(self.asked.body))
@@ -161,9 +198,20 @@ class Delivery:
             raise CutOff("the worker fell silent")
         lease.leave = None
         self.started = True
-        self.record.first_byte()
+        if status < 400:
+            self.record.first_byte()
         if self.asked.generates:
             if status >= 500:
                 lease.fail("failed")
             else:
                 lease.answered()
+
+
+def code_of(body: bytes) -> str:
+    """Of an error as OpenAI's clients know it; `upstream` where it says none."""
+    try:
+        error = orjson.loads(body)["error"]
+        code = error.get("code") or error.get("type")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return "upstream"
+    return code if isinstance(code, str) and code else "upstream"

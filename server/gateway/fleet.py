@@ -86,10 +86,15 @@ class Fleet:
         self._known |= self._by_model.keys()
 
     def _move_away(self, worker: Worker) -> None:
-        """Free the requests that wait there for a first byte, where another worker can help."""
+        """Free the requests that wait there, where another worker can help."""
         for lease in list(worker.leases):
-            if lease.leave and self.offers(lease.model, lease.ability, but=lease.tried):
-                lease.move()
+            if not (lease.leave or lease.leave_if_quiet):
+                continue
+            if self.offers(lease.model, lease.ability, but=lease.tried):
+                if lease.leave_if_quiet is not None:
+                    lease.leave_if_quiet()
+                else:
+                    lease.move()
 
     def take(
         self,
@@ -149,11 +154,11 @@ class Fleet:
                 retry_after_s=RETRY_AFTER_S,
             )
         now = asyncio.get_running_loop().time()
-        usable = [worker for worker in workers if worker.breaker.lets(now)]
+        usable = [worker for worker in workers if worker.breaker_of(model).lets(now)]
         if not usable:
             raise Unavailable(
                 f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
-                retry_after_s=min(worker.breaker.rests_for(now) for worker in workers),
+                retry_after_s=min(worker.breaker_of(model).rests_for(now) for worker in workers),
             )
         free = [worker for worker in usable if not worker.full(lane)]
         if not free:

@@ -14,6 +14,7 @@ import httpx
 from server.clients.fleet import ControllerClient
 from server.clients.http import HTTPClient
 from server.core.clock import Clock
+from server.core.errors import TransportError
 from server.core.ids import new_id
 from server.gateway.admin.routes import follow
 from server.gateway.asking import Asking
@@ -114,10 +115,16 @@ class Parts:
         await self.controller.aclose()
 
     async def _follow(self, heard: asyncio.Event) -> None:
+        told = ""
+        """The controller that knows that we demand keys."""
         async for view in self.controller.watch(self.own):
             for origin in self.fleet.apply(view):
                 self.http.forget(origin)
             heard.set()
+            if not self.customers.open and view.controller != told:
+                with suppress(TransportError):  # the next view comes soon
+                    await self.controller.close_to_strangers()
+                    told = view.controller
 
     def _models(self) -> set[str]:
         return set(offered(self.fleet, self.routes))

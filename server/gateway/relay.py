@@ -72,7 +72,7 @@ class Relay:
             scope["path"],
             asked.model,
             stream=asked.stream,
-            lane=asked.lane,
+            lane=(key.lane if key else None) or asked.lane,
             key_id=key.id if key else "",
             headers=scope["headers"],
         )

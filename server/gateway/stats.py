@@ -17,7 +17,7 @@ def own_stats(fleet: Fleet) -> GatewayStats:
                 in_flight=len(worker.leases),
                 served=worker.tally.served,
                 failed=worker.tally.failed,
-                breaker=worker.breaker.state,
+                breaker=worker.breaker_state,
                 times=tuple(worker.tally.times),
             )
             for worker in fleet.workers()

@@ -9,7 +9,7 @@ from typing import Self
 
 from server.clients.origin import Origin
 from server.core.dispatch import Candidate
-from server.gateway.breaker import Breaker, Trouble
+from server.gateway.breaker import Breaker, State, Trouble
 from server.gateway.tally import Tally
 from server.wire.fleet import Ability, WorkerView
 from server.wire.lanes import Lane
@@ -19,8 +19,8 @@ class Worker:
     """`leases` are the requests in flight there, in the order in which they were sent."""
 
     __slots__ = (
+        "_breakers",
         "_gateway_id",
-        "breaker",
         "capacity",
         "leases",
         "origin",
@@ -34,13 +34,13 @@ class Worker:
         self.origin = Origin.parse(view.address)
         self.leases: dict[Lease, None] = {}
         self.tally = Tally()
-        self.breaker = Breaker()
+        self._breakers: dict[str, Breaker] = {}
         self._take_over(view)
 
     def update(self, view: WorkerView) -> None:
         """A new generation is a new process: what the old one did is forgotten."""
         if view.generation != self.view.generation:
-            self.breaker = Breaker()
+            self._breakers.clear()
         self._take_over(view)
 
     def _take_over(self, view: WorkerView) -> None:
@@ -50,6 +50,19 @@ class Worker:
         ours = load.by_gateway.get(self._gateway_id, 0)
         self.others = max(0, load.running + load.waiting - ours)
         """Requests there that are not of this gateway, as last reported."""
+
+    def breaker_of(self, model: str) -> Breaker:
+        """One for each model: that a provider fails at one says nothing of the others."""
+        breaker = self._breakers.get(model)
+        if breaker is None:
+            breaker = self._breakers[model] = Breaker()
+        return breaker
+
+    @property
+    def breaker_state(self) -> State:
+        """The worst of its models."""
+        states = {breaker.state for breaker in self._breakers.values()}
+        return next((s for s in ("open", "half_open") if s in states), "closed")
 
     def full(self, lane: Lane) -> bool:
         """Whether it would refuse a request of `lane`. What is urgent takes the places of waiting
@@ -76,6 +89,7 @@ class Lease:
     """
 
     __slots__ = (
+        "_breaker",
         "_first_byte_s",
         "_now",
         "_probe",
@@ -85,6 +99,7 @@ class Lease:
         "ability",
         "candidates",
         "leave",
+        "leave_if_quiet",
         "model",
         "moved",
         "tried",
@@ -111,11 +126,14 @@ class Lease:
         """Those that it was chosen from, as they were; none where there was no choice."""
         self.leave: Callable[[], None] | None = None
         """Set while the request waits for its first byte and may still go elsewhere."""
+        self.leave_if_quiet: Callable[[], None] | None = None
+        """Set while a stream may go on elsewhere: hangs up if nothing has come for a while."""
         self.moved = False
         self._now = asyncio.get_running_loop().time
         self._since = self._now()
         self._first_byte_s: float | None = None
-        self._probe = worker.breaker.begin()
+        self._breaker = worker.breaker_of(model)
+        self._probe = self._breaker.begin()
         worker.leases[self] = None
         self._request_id = request_id
         self._waiting = waiting
@@ -131,7 +149,7 @@ class Lease:
     def answered(self) -> None:
         """Its first byte is here."""
         self._first_byte_s = self._now() - self._since
-        self.worker.breaker.succeed(probe=self._probe)
+        self._breaker.succeed(probe=self._probe)
         self._probe = False
 
     def fail(self, trouble: Trouble | None) -> None:
@@ -139,9 +157,9 @@ class Lease:
         self._first_byte_s = None
         self.worker.tally.failed += 1
         if trouble is None:
-            self.worker.breaker.succeed(probe=self._probe)
+            self._breaker.succeed(probe=self._probe)
         else:
-            self.worker.breaker.fail(trouble, self._now(), probe=self._probe)
+            self._breaker.fail(trouble, self._now(), probe=self._probe)
         self._probe = False
 
     def release(self) -> None:
@@ -163,4 +181,4 @@ class Lease:
         if error is None and self._first_byte_s is not None:
             self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
         if self._probe:
-            self.worker.breaker.give_up()
+            self._breaker.give_up()

@@ -27,8 +27,8 @@ class Patience:
     """
 
     __slots__ = (
-        "_cancels", "_deadline", "_drain", "_due", "_end", "_listen", "_loop", "_reason",
-        "_receive", "_task", "_timer", "_wait", "_watcher",
+        "_cancels", "_deadline", "_drain", "_due", "_end", "_listen", "_looks_at", "_loop",
+        "_reason", "_receive", "_task", "_timer", "_wait", "_watcher",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +51,7 @@ class Patience:
         self._task = asyncio.current_task()
         assert self._task is not None
         self._cancels = self._task.cancelling()
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._look_at(self._due)
         self._listen = listen_of(self._receive)
         if self._listen is not None:
             self._listen(self._leave)
@@ -82,9 +82,9 @@ class Patience:
         """From now on, no longer than `seconds`, and never beyond the end of the whole."""
         self._wait = wait
         self._due = due = min(self._loop.time() + seconds, self._end)
-        if due < self._timer.when():
+        if due < self._looks_at:
             self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
+            self._look_at(due)
 
     @property
     def left_s(self) -> float:
@@ -103,7 +103,11 @@ class Patience:
         if self._loop.time() >= self._due:
             self._end_because("client left" if self._wait == "client" else "late")
         else:
-            self._timer = self._loop.call_at(self._due, self._look)
+            self._look_at(self._due)
+
+    def _look_at(self, when: float) -> None:
+        self._looks_at = when
+        self._timer = self._loop.call_at(when, self._look)
 
     async def _watch(self) -> None:
         await until_left(self._receive)

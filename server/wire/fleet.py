@@ -5,6 +5,7 @@
     worker   -> POST /fleet/leave      WorkerRef
     operator -> POST /fleet/drain      WorkerRef        nothing new is sent there
     operator -> POST /fleet/resume     WorkerRef        after a drain
+    gateway  -> POST /fleet/close      Close            it demands keys, so shall you
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
     anyone   -> GET  /fleet             FleetView        now
     gateway  -> GET  /fleet/events     FleetView, one a line, at once and after every change
@@ -44,6 +45,10 @@ class WorkerRef(Frozen):
     """`http://host:port`, without a path."""
     generation: str = ""
     """New at each start of a worker; an old one's words are not believed."""
+
+
+class Close(Frozen):
+    """FastChat's reading paths, by which models can be asked too, demand the secret from now on."""
 
 
 class Load(Frozen):

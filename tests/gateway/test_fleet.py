@@ -89,20 +89,28 @@ async def test_a_model_whose_workers_all_rest_is_unavailable_for_so_long() -> No
     there.take("m", "chat")
 
 
+async def test_that_a_worker_fails_at_one_model_says_nothing_of_another() -> None:
+    there = fleet(view(A, models=("m", "k")))
+    there.take("m", "chat").fail("refused")
+    with pytest.raises(Unavailable):
+        there.take("m", "chat")
+    there.take("k", "chat")
+
+
 async def test_a_request_that_ends_unserved_gives_its_probe_back() -> None:
     there = fleet(view(A))
     worker = there.take("m", "chat").worker
     for _ in range(3):
-        worker.breaker.fail("lost", -100.0, probe=False)
+        worker.breaker_of("m").fail("lost", -100.0, probe=False)
     with pytest.raises(CancelledError), there.take("m", "chat"):
-        assert worker.breaker.state == "half_open"
+        assert worker.breaker_state == "half_open"
         with pytest.raises(Unavailable):
             there.take("m", "chat")
         raise CancelledError
     with there.take("m", "chat") as probe:
         probe.answered()
     with there.take("m", "chat"), there.take("m", "chat"):
-        assert worker.breaker.state == "closed"
+        assert worker.breaker_state == "closed"
 
 
 async def test_requests_that_belong_together_stay_together_while_it_is_no_burden() -> None:

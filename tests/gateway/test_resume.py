@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 
 import pytest
 
 from server.core.settings import GatewaySettings
-from server.wire.fleet import SECRET_HEADER
+from server.wire.fleet import SECRET_HEADER, FleetView
 from tests.fakes.upstream import LAST_CHUNK, STREAM_HEAD, Received, Script, Writer, chunk, upstream
 from tests.fakes.waiting import until
 from tests.gateway.conftest import SECRET, gateway, view
@@ -106,3 +107,27 @@ async def test_where_nobody_else_is_the_error_is_the_end(ask: dict[str, object])
         got = await served.client.post(CHAT, json=ask | {"stream": True, "temperature": 0})
         assert b'"code":"worker_lost"' in got.content
         assert len(dying.received) == 1
+
+
+async def test_a_stream_whose_worker_is_suspect_and_quiet_goes_on_elsewhere(
+    ask: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.gateway.delivery.QUIET_S", 0.0)
+
+    async def freezes(_: Received, writer: Writer) -> None:
+        writer.write(STREAM_HEAD + chunk(delta("Once up")))
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    async with upstream(freezes) as frozen, upstream(streams(WHOLE)) as other:
+        workers = view(frozen.url, speed=100), view(other.url)
+        async with gateway(*workers) as served:
+            body = ask | {"stream": True, "temperature": 0}
+            asking = asyncio.create_task(served.client.post(CHAT, json=body))
+            await until(lambda: served.fleet.in_flight()[frozen.url] == 1)
+            await asyncio.sleep(0.2)  # its first words are on their way to the client
+            suspect = workers[0].model_copy(update={"state": "suspect"})
+            served.fleet.apply(FleetView(workers=(suspect, workers[1])))
+            got = (await asking).content
+            assert text_of(got) == "Once upon a time…"
+            assert got.count(DONE) == 1

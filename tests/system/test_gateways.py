@@ -140,6 +140,9 @@ def test_a_key_made_while_it_runs_closes_the_port_and_outlives_a_restart(tmp_pat
         key = f"Bearer {found[0]}"
         until(lambda: status(url, question()) == 401, 5)
         assert [status(url, question(), authorization=key) for _ in range(3)] == [200, 200, 429]
+        around = f"{started.child('controller').address}/worker_generate"
+        asked = {"model": "echo", "prompt": "a b", "temperature": 0, "max_new_tokens": 3}
+        until(lambda: status(around, asked) == 401, 10)  # no way around the keys
         chat = f"{started.child('api').address}/api/chat"
         assert status(chat, {"query": "hello", "stream": False}) == 200
         started.process.send_signal(signal.SIGINT)

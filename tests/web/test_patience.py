@@ -43,6 +43,16 @@ async def test_a_wait_that_is_too_long_is_the_upstreams_fault() -> None:
             await forever()
 
 
+@pytest.mark.parametrize("whole_s", [1e-9, 1e-4, 4e-4, 9e-4])
+async def test_hardly_any_time_is_no_trouble(whole_s: float) -> None:
+    limit, _ = patient(whole_s=whole_s)
+    with pytest.raises(UpstreamTimeout):
+        async with limit:
+            limit.allow(30)
+            limit.allow(1)
+            await forever()
+
+
 async def test_each_allowance_begins_anew() -> None:
     limit, _ = patient()
     async with limit:

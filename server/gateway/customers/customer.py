@@ -85,11 +85,11 @@ class Customer(Meters):
             raise refusals.too_many(self.parallel or 0, RETRY_AFTER_S, self.limit_headers())
         if self.requests is not None:
             self.requests.advance(int(now))
-            if self.requests.total >= self.requests.most:
+            if not self.requests.fits(1):
                 raise self._too_fast("requests", self.requests, 1, now)
         if self.tokens is not None:
             self.tokens.advance(int(now))
-            if self.tokens.total + tokens > self.tokens.most:
+            if not self.tokens.fits(tokens):
                 raise self._too_fast("tokens", self.tokens, tokens, now)
 
     def _too_fast(self, of: str, window: Window, asked: int, now: float) -> refusals.LimitReached:

@@ -52,8 +52,8 @@ class Meters:
         self.advance()
         for window, others in ((self.requests, requests), (self.tokens, tokens)):
             if window is not None:
-                window.others = others
-                window.most = most_of(window.limit, window.total, others, self._processes)
+                most = most_of(window.limit, window.total, others, self._processes)
+                window.share(most, others)
         if self.parallel is None:
             self.most_running = UNLIMITED
         else:

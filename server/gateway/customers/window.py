@@ -17,8 +17,8 @@ class Window:
     """Counts what passes, second by second. Seconds are those of a monotonic clock."""
 
     __slots__ = (
-        "_counts", "_last", "_limit_header", "_limit_name", "_remaining", "_reset", "_second",
-        "limit", "most", "others", "total",
+        "_alone", "_counts", "_last", "_limit_header", "_limit_name", "_remaining", "_reset",
+        "_second", "limit", "most", "others", "total",
     )  # fmt: skip
 
     def __init__(self, of: str, limit: int) -> None:
@@ -37,11 +37,26 @@ class Window:
         self._counts = [0] * SLOTS
         self._second = 0
         self._last = 0
+        self._alone = False
+        """Something has passed here since the others were last heard of."""
 
     def change(self, limit: int) -> None:
         """What has passed is remembered."""
         self.limit = limit
         self._limit_header = (self._limit_name, b"%d" % limit)
+
+    def share(self, most: int, others: int) -> None:
+        """The others were heard of."""
+        self.most = most
+        self.others = others
+        self._alone = False
+
+    def fits(self, amount: int) -> bool:
+        """Whether it may pass now. One that is larger than our share may if nothing else has taken
+        of that yet: else a large request could never pass where there are many processes."""
+        if self.total + amount <= self.most:
+            return True
+        return not self._alone and amount <= self.remaining
 
     def advance(self, second: int) -> None:
         """Forget what is older than a minute."""
@@ -63,6 +78,7 @@ class Window:
         self._counts[second % SLOTS] += amount
         self.total += amount
         self._last = second
+        self._alone = True
 
     def amend(self, second: int, change: int) -> None:
         """What was added in `second` was more, or less, than was said then."""

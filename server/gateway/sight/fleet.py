@@ -27,7 +27,7 @@ def _numbers(worker: Worker) -> WorkerNumbers:
         address=view.address,
         models=view.models,
         state=view.state,
-        breaker=worker.breaker.state,
+        breaker=worker.breaker_state,
         in_flight=len(worker.leases),
         served=worker.tally.served,
         failed=worker.tally.failed,

@@ -17,7 +17,7 @@ steps = st.lists(
 
 def tried(window: Window, now: float, amount: int) -> bool:
     window.advance(int(now))
-    if window.total + amount > window.most:
+    if not window.fits(amount):
         return False
     window.add(int(now), amount)
     return True
@@ -101,3 +101,14 @@ def test_other_processes_that_are_in_the_way_are_gone_within_a_minute() -> None:
     assert window.wait_s(100.0, 1) == SLOTS
     window.others, window.most = 9, 0  # it fits, but this process must hear so first
     assert window.wait_s(100.0, 1) == 0
+
+
+def test_what_is_larger_than_our_share_may_pass_once_until_the_others_are_heard_of() -> None:
+    window = Window("tokens", 100)
+    window.share(most=50, others=0)
+    assert tried(window, 1.0, 84)
+    assert not tried(window, 1.0, 10)
+    window.share(most=92, others=0)
+    assert tried(window, 1.0, 8)
+    window.share(most=92, others=8)
+    assert not tried(window, 1.0, 8)

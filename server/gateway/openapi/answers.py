@@ -1,0 +1,116 @@
+"""The bodies of answers as schemas."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from server.wire.lanes import LANES
+
+Schema = dict[str, Any]
+
+
+def _object(**fields: Schema) -> Schema:
+    """With all of `fields`, and whatever else there may be one day."""
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+def _list_of(name: str) -> Schema:
+    items = {"$ref": f"#/components/schemas/{name}"}
+    return _object(object={"const": "list"}, data={"type": "array", "items": items})
+
+
+def _or_null(kind: str) -> Schema:
+    return {"type": [kind, "null"]}
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_SOME: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
+_TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
+_USAGE: Final = _object(prompt_tokens=_COUNT, total_tokens=_COUNT)
+
+
+def _answer(kind: str) -> Schema:
+    return _object(
+        id=_TEXT,
+        object={"const": kind},
+        created=_COUNT,
+        model=_TEXT,
+        choices={"type": "array", "items": _object(index=_COUNT, finish_reason=_TEXT)},
+        usage=_USAGE,
+    )
+
+
+ANSWERS: Final[dict[str, Schema]] = {
+    "Refused": _object(
+        error=_object(
+            message=_TEXT,
+            type=_TEXT,
+            param=_or_null("string"),
+            code=_or_null("string"),
+            request_id=_TEXT,
+        )
+    ),
+    "Health": {
+        "type": "object",
+        "properties": {"status": {"enum": ["ok", "degraded"]}, "missing": _TEXT},
+        "required": ["status"],
+    },
+    "ChatAnswer": _answer("chat.completion"),
+    "Completion": _answer("text_completion"),
+    "Embeddings": _object(object={"const": "list"}, data={"type": "array"}, usage=_USAGE),
+    "Tokens": _object(count=_COUNT, tokens={"type": "array", "items": _COUNT}),
+    "Model": _object(
+        id=_TEXT,
+        object={"const": "model"},
+        created=_COUNT,
+        owned_by=_TEXT,
+        context_length=_SOME,
+        abilities=_TEXTS,
+    ),
+    "Models": _list_of("Model"),
+    "Key": _object(
+        object={"const": "key"},
+        id=_TEXT,
+        name=_TEXT,
+        shown=_TEXT,
+        state={"enum": ["active", "expired", "revoked"]},
+        models={"type": ["array", "null"], "items": _TEXT},
+        requests_per_minute=_SOME,
+        tokens_per_minute=_SOME,
+        parallel=_SOME,
+        tokens_per_day=_SOME,
+        tokens_today=_SOME,
+        lane={"enum": [*LANES, None]},
+        admin={"type": "boolean"},
+        created=_COUNT,
+        expires=_SOME,
+        revoked=_SOME,
+    ),
+    "MadeKey": {
+        "allOf": [{"$ref": "#/components/schemas/Key"}, _object(key=_TEXT)],
+        "description": "`key` is the key's text. It is shown this once.",
+    },
+    "Keys": _list_of("Key"),
+    "Usage": _object(
+        object={"const": "usage"},
+        day=_TEXT | {"format": "date"},
+        key=_TEXT,
+        name=_TEXT,
+        model=_TEXT,
+        requests=_COUNT,
+        failed=_COUNT,
+        prompt_tokens=_COUNT,
+        completion_tokens=_COUNT,
+        assumed_tokens=_COUNT,
+    ),
+    "Usages": _list_of("Usage"),
+    "Route": _object(
+        name=_TEXT,
+        to={"type": "array", "items": _object(model=_TEXT, weight={"type": "number"})},
+        fallback=_TEXTS,
+        set_by={"enum": ["config", "admin"]},
+    ),
+    "Routes": _list_of("Route"),
+    "RouteGone": _object(name=_TEXT, deleted={"const": True}),
+}
