@@ -38,6 +38,9 @@ def _prefix(fields: dict[str, Any]) -> bytes | None:
     """Of the first two messages (what a conversation keeps), or of the prompt."""
     messages = fields.get("messages")
     if isinstance(messages, list) and messages:
-        return orjson.dumps(messages[:2])[:PREFIX_BYTES]
+        try:
+            return orjson.dumps(messages[:2])[:PREFIX_BYTES]
+        except orjson.JSONEncodeError:  # an integer beyond 64 bits: the worker will refuse it
+            return None
     prompt = fields.get("prompt")
     return prompt[:PREFIX_BYTES].encode() if isinstance(prompt, str) and prompt else None

@@ -48,7 +48,7 @@ class ErrorCode(IntEnum):
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class WorkerStatus(Frozen):

@@ -15,7 +15,7 @@ All of them carry the header `SECRET_HEADER`. `VERSION` changes when an old peer
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,8 +36,12 @@ Ability = Literal["chat", "completions", "embeddings", "vision"]
 State = Literal["ready", "suspect", "draining"]
 
 
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""What every reader of JSON can hold."""
+
+
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class WorkerRef(Frozen):
@@ -52,32 +56,32 @@ class Close(Frozen):
 
 
 class Load(Frozen):
-    running: int = Field(default=0, ge=0)
-    waiting: int = Field(default=0, ge=0)
-    by_gateway: dict[str, int] = {}
+    running: Count = 0
+    waiting: Count = 0
+    by_gateway: dict[str, Count] = {}
     """Of those, how many each gateway sent: it knows its own better."""
-    by_lane: dict[Lane, int] = {}
+    by_lane: dict[Lane, Count] = {}
     """Of those that wait, how many in each lane; a lane without any is left out."""
-    cancelled: int = Field(default=0, ge=0)
+    cancelled: Count = 0
     """Requests whose client left or whose time was up. This and what follows: since the worker's
     start."""
-    tokens_after_cancel: int = Field(default=0, ge=0)
+    tokens_after_cancel: Count = 0
     """Made for somebody who had left; never more than one for each who left."""
-    generated: int = Field(default=0, ge=0)
+    generated: Count = 0
     """Tokens in all; 0 where an online provider makes them."""
 
 
 class Registration(WorkerRef):
-    version: int = VERSION
+    version: Count = VERSION
     models: tuple[str, ...] = Field(min_length=1)
     abilities: tuple[Ability, ...] = ("chat", "completions")
     protocol: Protocol = "openai"
     kind: str = "model_worker"
     speed: float = Field(default=1.0, gt=0)
-    slots: int = Field(default=1, ge=1)
-    queue: int = Field(default=32, ge=0)
+    slots: int = Field(default=1, ge=1, le=2**31)
+    queue: Count = 32
     """Requests that may wait there beyond `slots`."""
-    context_length: int | None = None
+    context_length: Count | None = None
     draining: bool = False
     """An operator wanted it to get nothing new, as its last controller said."""
     load: Load = Load()

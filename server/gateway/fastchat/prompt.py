@@ -53,7 +53,7 @@ def write_prompt(told: Mapping[str, Any], messages: Sequence[Any]) -> Prompt:
 def _append(conversation: Any, message: Any, at: str) -> None:
     role = message.get("role") if isinstance(message, Mapping) else None
     if role not in ("system", "developer", "user", "assistant"):
-        raise BadRequest(f"{at}: this model knows no role {role!r}.", param=at)
+        raise BadRequest(f"{at}: this model knows no role {str(role)[:40]!r}.", param=at)
     text, images = _read(message.get("content"), at)
     if role in ("system", "developer"):
         conversation.set_system_message(text)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from server.gateway.admin.keys import KEYS, USAGE
+from server.gateway.admin.routes import ROUTES, RouteWish
+from server.gateway.app import METRICS, MODELS, OPENAPI, RELAYED
+from server.gateway.openapi.document import document, document_bytes
+from server.ledger.ledger import Ledger
+from server.ledger.new_key import NewKey
+from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
+from tests.gateway.conftest import gateway, view
+
+HELLO = [{"role": "user", "content": "hello"}]
+CHAT = {"model": "m", "messages": HELLO}
+TEXT = {"model": "m", "prompt": "hello"}
+INPUT = {"model": "m", "input": "hello"}
+AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
+    (ChatRequest, CHAT),
+    (ChatRequest, {**CHAT, "unknown": {"a": [1]}}),
+    (ChatRequest, {**CHAT, "stop": "x"}),
+    (ChatRequest, {**CHAT, "stop": ["x", "y"]}),
+    (ChatRequest, {**CHAT, "stop": ""}),
+    (ChatRequest, {**CHAT, "stop": ["x"] * 17}),
+    (ChatRequest, {**CHAT, "temperature": 2.5}),
+    (ChatRequest, {**CHAT, "n": 0}),
+    (ChatRequest, {**CHAT, "seed": 2**64}),
+    (ChatRequest, {**CHAT, "logit_bias": {"12": 3}}),
+    (ChatRequest, {**CHAT, "logit_bias": {"x": 3}}),
+    (ChatRequest, {"model": "m"}),
+    (ChatRequest, {"model": "m", "messages": []}),
+    (ChatRequest, {"model": "m", "messages": [{"role": "robot", "content": "x"}]}),
+    (ChatRequest, {"model": "m", "messages": [{"role": "user", "content": None}]}),
+    (ChatRequest, {"model": "m", "messages": [{"role": "user", "content": 5}]}),
+    (
+        ChatRequest,
+        {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
+    ),
+    (CompletionRequest, TEXT),
+    (CompletionRequest, TEXT | {"prompt": ["a", "b"]}),
+    (CompletionRequest, TEXT | {"prompt": [1, 2]}),
+    (CompletionRequest, TEXT | {"prompt": [[1], "b"]}),
+    (CompletionRequest, TEXT | {"prompt": []}),
+    (CompletionRequest, TEXT | {"prompt": [-1]}),
+    (EmbeddingRequest, INPUT),
+    (EmbeddingRequest, INPUT | {"input": [1, 2]}),
+    (EmbeddingRequest, INPUT | {"input": ""}),
+    (NewKey, {"name": "carol"}),
+    (NewKey, {"name": ""}),
+    (NewKey, {"name": "x" * 101}),
+    (NewKey, {"name": "carol", "unknown": 1}),
+    (NewKey, {"name": "carol", "models": []}),
+    (NewKey, {"name": "carol", "lane": "fast"}),
+    (RouteWish, {"to": "m"}),
+    (RouteWish, {"to": ["a", {"model": "b", "weight": 2}], "fallback": ["c"]}),
+    (RouteWish, {"to": []}),
+    (RouteWish, {"to": [{"model": "b", "weight": 0}]}),
+    (RouteWish, {"to": "m", "name": "r"}),
+    (RouteWish, {}),
+]
+
+
+@pytest.mark.parametrize(("model", "body"), AGREED)
+def test_the_document_allows_what_the_model_reads(
+    model: type[BaseModel], body: dict[str, Any]
+) -> None:
+    components = document()["components"]
+    schema = {"$ref": f"#/components/schemas/{model.__name__}", "components": components}
+    allowed = jsonschema_rs.is_valid(schema, body)
+    try:
+        model.model_validate(body)
+    except ValidationError:
+        assert not allowed
+    else:
+        assert allowed
+
+
+def test_every_reference_leads_somewhere() -> None:
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', document_bytes().decode()))
+    known = set(document()["components"]["schemas"])
+    assert named <= known
+    assert known - named == set()
+
+
+def test_every_path_of_the_gateway_is_described() -> None:
+    assert {*RELAYED, MODELS, METRICS, OPENAPI, KEYS, USAGE, ROUTES} <= set(document()["paths"])
+
+
+async def test_every_path_of_the_document_is_served(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    ledger = Ledger.open(file)
+    _, text = ledger.create_key(NewKey(name="boss", admin=True), now=1.0)
+    ledger.close()
+    async with gateway(view("http://127.0.0.1:9"), ledger_file=str(file)) as served:
+        served.client.headers["authorization"] = f"Bearer {text}"
+        for path, methods in document()["paths"].items():
+            for method in methods:
+                answer = await served.client.request(method, path.replace("{model}", "m"), json={})
+                assert answer.status_code not in (401, 403, 405), (method, path)
+                assert "nothing at this path" not in answer.text, (method, path)
+            if path not in ("/livez", "/readyz"):  # they answer whatever is asked
+                assert (await served.client.patch(path)).status_code == 405, path
+        told = await served.client.get(OPENAPI)
+        assert told.headers["content-type"] == "application/json"
+        assert told.json() == document() == json.loads(document_bytes())
+        stranger = await served.client.get(OPENAPI, headers={"authorization": "Bearer x"})
+        assert stranger.status_code == 401
+
+
+def test_a_gateway_that_is_not_asked_for_it_does_not_load_it() -> None:
+    says = "import sys, server.gateway.app; print('server.gateway.openapi.document' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
