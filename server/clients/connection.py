@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import cast
 
 import httptools
@@ -14,6 +15,11 @@ Header = tuple[bytes, bytes]
 
 HIGH_WATER = 256 * 1024
 """Bytes received and not yet taken; beyond it the peer is made to wait."""
+
+
+RECEIVE_BYTES = 64 * 1024
+"""Of the kernel, before those. Left alone it takes up to 32 MiB of a fast worker's answer, and
+so many tokens are made for a client that does not read them."""
 
 
 class Connection(asyncio.Protocol):
@@ -44,6 +50,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        own = transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -98,6 +106,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if not 100 <= status < 600:  # no client could be told
+            raise BadAnswer(f"the status {status}")
         if status < 200:  # 100 Continue and its like come before the real head
             self.headers = []
             return

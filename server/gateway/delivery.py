@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import orjson
 
@@ -29,6 +30,7 @@ QUIET_S = SUSPECT_S - HEARTBEAT_S
 """A worker that is suspect has been silent for at least so long."""
 MAX_WORKERS = 2
 """Workers that one stream may come from."""
+_OBJECT = re.compile(rb"\s*\{")
 NOTHING_USED = Usage(0, 0, "reported")
 
 
@@ -95,6 +97,8 @@ class Delivery:
     async def _whole(self, upstream: Upstream) -> None:
         body = await read_whole(upstream, self.limit)
         status = upstream.status
+        if 300 <= status < 400 or (status < 300 and not _OBJECT.match(body)):
+            raise BadAnswer(f"a status {status} without a JSON object")
         self._settle(status)
         await send_answer(self.send, upstream, body, self.limit, self._limit_headers)
         if status < 400:

@@ -97,6 +97,8 @@ class Journey:
             for model in self._models
         ):
             return False
+        if not self.tries:
+            return True  # nobody was sent it yet, so that asks nothing twice
         self.refused = self.refused or not self._budget.allow()
         return not self.refused
 

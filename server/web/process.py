@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import IO, NoReturn, TypeVar
+from typing import IO, Final, NoReturn, TypeVar
 
 import uvicorn
 import uvloop
@@ -28,7 +28,7 @@ from server.core.errors import ShortlineError, StartError
 from server.core.log import configure_logging
 from server.web.asgi import ASGIApp, Receive, Scope, Send
 from server.web.drain import Drain
-from server.web.guard import GuardedProtocol
+from server.web.http1.connection import Connection
 from server.wire.process import Report, RoleSettings, Told
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
     server = DrainingServer(
         uvicorn.Config(
             app,
-            http=GuardedProtocol,
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -163,6 +163,11 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+UNSENT_BYTES: Final = 16 * 1024
+"""What the kernel takes beyond what is on its way: enough to keep a connection busy. Left alone it
+takes up to 4 MiB for a client that does not read, of every such client."""
+
+
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A bound socket that does not listen yet. Raises `StartError` for a port in use.
 
@@ -174,6 +179,8 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # its connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     try:
         listener.bind((host, port))
     except OSError as error:

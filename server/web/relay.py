@@ -20,12 +20,14 @@ from server.core.sse import EventSplitter, data_event
 from server.web.asgi import Header, Send, send_whole
 from server.web.patience import Patience
 
-_PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-after")
+_PASSED_ON = (b"content-type", b"content-encoding", b"cache-control")
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
 _DONE_MARKS = (b"data: [DONE]", b"data:[DONE]")
 _ERROR = re.compile(rb'(?:\A|[\r\n])data: ?\{"error":')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_SECONDS = re.compile(rb"[0-9]{1,4}")
+"""A `Retry-After` that a client can be told; a date or nonsense is left out."""
 _LAST_PIECES = 8
 """Enough to hold the last content, the finish reason, the usage and the end mark."""
 _FAREWELL_S = 2.0
@@ -53,7 +55,9 @@ def passed_headers(upstream: Upstream) -> list[Header]:
     return [
         (name, value)
         for name, value in upstream.headers
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        if name in _PASSED_ON
+        or name.startswith(_PASSED_ON_PREFIXES)
+        or (name == b"retry-after" and _SECONDS.fullmatch(value))
     ]
 
 

@@ -14,7 +14,7 @@ from server.app.web_files import FOLDER
 from tests.browser.chat import Chat
 from tests.browser.server import ECHO, LOST, MINI, SLOW, Server, served
 from tests.browser.watch import Watch
-from tests.fakes.cut_proxy import CutProxy, cut_proxy
+from tests.fakes.chaos_proxy import ChaosProxy, chaos_proxy
 
 LIMIT_MS = 15_000
 FLAGS = [
@@ -93,6 +93,6 @@ def chat(new_chat: NewChat, server: Server) -> Chat:
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[CutProxy]:
-    with cut_proxy("127.0.0.1", server.port) as proxy:
+def proxy(server: Server) -> Iterator[ChaosProxy]:
+    with chaos_proxy("127.0.0.1", server.port) as proxy:
         yield proxy

@@ -11,7 +11,7 @@ from tests.browser.chat import Chat
 from tests.browser.conftest import NewChat
 from tests.browser.server import Server, sentence
 from tests.browser.watch import NETWORK_FAILED, Watch
-from tests.fakes.cut_proxy import CutProxy
+from tests.fakes.chaos_proxy import ChaosProxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -64,7 +64,7 @@ def test_a_browser_that_goes_offline_catches_up(chat: Chat, server: Server, watc
 
 
 def test_a_connection_cut_for_seconds_is_taken_up_again(
-    new_chat: NewChat, proxy: CutProxy, server: Server, watch: Watch
+    new_chat: NewChat, proxy: ChaosProxy, server: Server, watch: Watch
 ) -> None:
     watch.expect(NETWORK_FAILED)
     question = sentence(200)
@@ -81,7 +81,7 @@ def test_a_connection_cut_for_seconds_is_taken_up_again(
 
 
 def test_a_question_asked_without_a_connection_is_sent_once_it_is_back(
-    new_chat: NewChat, proxy: CutProxy, server: Server, watch: Watch
+    new_chat: NewChat, proxy: ChaosProxy, server: Server, watch: Watch
 ) -> None:
     watch.expect(NETWORK_FAILED)
     chat = new_chat(proxy.url).open().choose("echo")
@@ -95,7 +95,7 @@ def test_a_question_asked_without_a_connection_is_sent_once_it_is_back(
 
 
 def test_twenty_cuts_at_random_moments_lose_and_double_nothing(
-    new_chat: NewChat, proxy: CutProxy, server: Server, watch: Watch
+    new_chat: NewChat, proxy: ChaosProxy, server: Server, watch: Watch
 ) -> None:
     watch.expect(NETWORK_FAILED)
     chance = random.Random(7)

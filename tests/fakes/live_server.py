@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 
 from server.web.asgi import ASGIApp
-from server.web.guard import GuardedProtocol
+from server.web.http1.connection import Connection
 from server.web.process import address_of, bind
 
 
@@ -19,7 +19,8 @@ async def live_server(app: ASGIApp) -> AsyncIterator[str]:
     listener = bind("127.0.0.1", 0)
     config = uvicorn.Config(
         app,
-        http=GuardedProtocol,
+        interface="asgi3",  # uvicorn guesses wrong about bound methods
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

@@ -1,0 +1,190 @@
+"""One request and its answer: the application's run, and ASGI's `send`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from server.web.asgi import Message, Scope
+from server.web.http1.answer_head import NO_LENGTH, compose
+from server.web.http1.incoming import Incoming
+from server.web.http1.line import Line
+from server.web.http1.refusals import FAILED, without_body
+from server.web.http1.service import Service
+
+log = logging.getLogger(__name__)
+
+_LAST_CHUNK = b"0\r\n\r\n"
+_COPIED_BYTES: Final = 64 * 1024
+"""Of a body; up to here one write of a copy is cheaper than one of two parts."""
+
+# How far an answer is.
+_WAITING: Final = 0
+_HELD: Final = 1
+"""The head is known, and waits for the first piece of the body to go with it."""
+_SENT: Final = 2
+"""The head is."""
+_WHOLE: Final = 3
+
+# How many bytes of the body are still to come or, below zero, how its end is told.
+_IN_CHUNKS: Final = -1
+_UNTIL_CLOSE: Final = -2
+_NO_BODY: Final = -3
+_OPEN: Final = -4
+"""Not decided yet: the first piece of the body may be all of it."""
+
+
+class Exchange(Incoming):
+    __slots__ = ("_head", "_left", "_stage", "head_only", "keep", "old", "scope", "task")
+
+    def __init__(
+        self, scope: Scope, line: Line, service: Service, *, keep: bool, old: bool, expects: bool
+    ) -> None:
+        """`keep`: the connection may serve another request; `old`: the client speaks HTTP/1.0;
+        `expects`: it waits to be told to send its body."""
+        super().__init__(line, service, expects)
+        self.scope = scope
+        self.head_only = scope["method"] == "HEAD"
+        self.keep = keep
+        self.old = old
+        self.task: asyncio.Task[None] | None = None
+        self._stage = _WAITING
+        self._head = b""
+        self._left = _OPEN
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of the answer has been sent."""
+        return self._stage >= _SENT
+
+    async def run(self) -> None:
+        """Let the application answer, and see to it that there is an answer or a clear cut."""
+        try:
+            await self.service.app(self.scope, self.receive, self.send)
+        except Exception:
+            log.exception("the application failed", extra=self._names())
+            self._fail()
+        except BaseException:  # cancelled: the server ends
+            self._fail()
+            raise
+        else:
+            if not self.over:
+                log.error("the application left its answer unfinished", extra=self._names())
+                self._fail()
+        finally:
+            if self.task is not None:
+                self.service.tasks.discard(self.task)
+
+    async def send(self, message: Message) -> None:
+        if (self.over or self.line.blocked) and await self._is_in_vain():
+            return
+        kind = message["type"]
+        if kind == "http.response.body" and _HELD <= self._stage <= _SENT:
+            body, more = message.get("body", b""), message.get("more_body", False)
+            if self._left == _IN_CHUNKS and more and body:  # an event among many
+                self.line.write(b"%x\r\n%b\r\n" % (len(body), body))
+            else:
+                self._write(body, more)
+        elif kind == "http.response.start" and self._stage == _WAITING:
+            self._begin(message)
+        else:
+            raise RuntimeError(f"{kind!r} came where an answer has no place for it")
+
+    async def _is_in_vain(self) -> bool:
+        """Whether nobody will read it; who reads slowly is waited for."""
+        if not self.over:
+            await self.line.unblocked()
+        if not self.left:
+            return False
+        await asyncio.sleep(0)  # an application that never waits must not stop all others
+        return True
+
+    def _begin(self, message: Message) -> None:
+        status = message["status"]
+        headers = message.get("headers", ())
+        if self.service.state.default_headers:
+            headers = (*self.service.state.default_headers, *headers)
+        self._head, length, closes = compose(status, headers)
+        if closes or self.expects:  # who was not told to send a body may send it or not
+            self.keep = False
+        if self.head_only or status == 204 or status == 304:
+            self._left = _NO_BODY
+        elif length != NO_LENGTH:
+            self._left = length
+        else:  # a stream, perhaps; its client sees the head even if the first event takes long
+            self.service.loop.call_soon(self._flush)
+        self._stage = _HELD
+
+    def _flush(self) -> None:
+        if self._stage == _HELD and not self.over:
+            self.line.write(self._close_head(0, more=True))
+
+    def _write(self, body: bytes, more: bool) -> None:
+        if type(body) is not bytes:
+            body = bytes(body)  # a buffer may change before it is sent
+        size = len(body)
+        if self._left >= 0:
+            self._count(size, more)
+        head = self._close_head(size, more) if self._stage == _HELD else b""
+        if self._left == _IN_CHUNKS:
+            end = b"" if more else _LAST_CHUNK
+            data = b"%b%x\r\n%b\r\n%b" % (head, size, body, end) if body else head + end
+        elif self._left == _NO_BODY:
+            data = head
+        elif size < _COPIED_BYTES:
+            data = head + body
+        else:
+            data = b""
+            self.line.write_parts(head, body)
+        if data:
+            self.line.write(data)
+        if not more:
+            self._finish()
+
+    def _count(self, size: int, more: bool) -> None:
+        """Hold the application to the length that it declared."""
+        self._left -= size
+        if self._left < 0 or (self._left and not more):
+            log.error("an answer is not as long as its content-length", extra=self._names())
+            if self._stage == _SENT:
+                self.line.cut(looks_whole=False)
+            self._left = _OPEN
+            raise RuntimeError("the body is not as long as its content-length said")
+
+    def _close_head(self, size: int, more: bool) -> bytes:
+        """The head to its end: its last lines say how long the body is, and what comes after it."""
+        self._stage = _SENT
+        head = self._head
+        if self._left == _OPEN:
+            if not more:
+                self._left = size
+                head += b"\r\ncontent-length: %d" % size
+            elif self.old:
+                self._left = _UNTIL_CLOSE
+                self.keep = False
+            else:
+                self._left = _IN_CHUNKS
+                head += b"\r\ntransfer-encoding: chunked"
+        if not self.keep:
+            return head + b"\r\nconnection: close\r\n\r\n"
+        return head + (b"\r\nconnection: keep-alive\r\n\r\n" if self.old else b"\r\n\r\n")
+
+    def _finish(self) -> None:
+        self._stage = _WHOLE
+        self.close()
+        self.line.answered()
+
+    def _fail(self) -> None:
+        if self.over:
+            return
+        if self._stage == _SENT:
+            self.line.cut(looks_whole=self._left == _UNTIL_CLOSE)
+            return
+        self.keep = False
+        self.line.write(without_body(FAILED) if self.head_only else FAILED)
+        self._finish()
+
+    def _names(self) -> dict[str, Any]:
+        """What a line of the log knows this request by."""
+        return {"path": self.scope["path"], "request_id": self.scope["state"].get("request_id")}

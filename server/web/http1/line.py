@@ -1,0 +1,34 @@
+"""The connection, as one of its exchanges knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Line(Protocol):
+    blocked: bool
+    """The client reads more slowly than we write."""
+    paused: bool
+    """It sends faster than we read, and has to wait."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+
+    def write_parts(self, *parts: bytes) -> None:
+        """Without a copy of them."""
+
+    async def unblocked(self) -> None:
+        """Wait until the client has read enough, or has left."""
+
+    def regulate(self) -> None:
+        """Unread bytes have become more, or fewer."""
+
+    def await_body(self) -> None:
+        """The application waits for more of the current request's body."""
+
+    def answered(self) -> None:
+        """The current answer is whole."""
+
+    def cut(self, *, looks_whole: bool) -> None:
+        """End the connection in mid-answer, so that the client cannot take it for a whole one."""

@@ -1,0 +1,206 @@
+"""Bytes in, requests out. What is not HTTP, or more of it than promised, is refused here."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple, Protocol
+
+import httptools
+
+from server.core.limits import MAX_HEADER_BYTES, UNREAD_BYTES
+from server.web.asgi import Header
+from server.web.http1.exchange import Exchange
+from server.web.http1.line import Line
+from server.web.http1.refusals import FAILED, MALFORMED, TOO_LARGE, Refusal
+from server.web.http1.request_head import look, split_target, without_upgrade
+from server.web.http1.service import Service
+
+log = logging.getLogger(__name__)
+
+_WIRE_BYTES_PER_BODY_BYTE = 16
+"""Enough for chunks of one byte each; too little for endless extensions and trailers."""
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Owner(Line, Protocol):
+    """The connection, as its reader knows it."""
+
+    def begin(self, exchange: Exchange) -> None:
+        """A head has been read. Raises `Refusal` when too many wait already."""
+
+    def refuse(self, answer: bytes, unfinished: Exchange | None) -> None:
+        """Nothing more can be read, not even the rest of the `unfinished` one."""
+
+
+class Place(NamedTuple):
+    """Between whom a connection is, in ASGI's words."""
+
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+
+
+class Reader:
+    __slots__ = (
+        "_body", "_chunked", "_headers", "_owner", "_parser", "_place", "_plain", "_service",
+        "_target", "_wire", "exchange", "head_bytes", "in_head",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, service: Service, place: Place) -> None:
+        self._owner = owner
+        self._service = service
+        self._place = place
+        self._target = b""
+        self._headers: list[Header] = []
+        self._plain = b""
+        """The head of a request to upgrade, as it were without that wish."""
+        self._chunked = False
+        self._wire = self._body = 0
+        """Of a body in chunks: bytes received, and those among them that are the body."""
+        self.exchange: Exchange | None = None
+        """Whose body is being read."""
+        self.in_head = True
+        self.head_bytes = 0
+        self._parser: Any = self._new_parser()
+
+    def feed(self, data: bytes) -> None:
+        if self._parser is None:
+            return
+        if not self.in_head:
+            exchange = self.exchange
+            self._parse(data)
+            if self._chunked and self.exchange is exchange:
+                self._weigh(len(data))
+        elif self.head_bytes + len(data) <= MAX_HEADER_BYTES:
+            self.head_bytes += len(data)
+            self._parse(data)
+        else:
+            self._feed_slowly(data)
+
+    def close(self) -> None:
+        """Read nothing more; lets go of the parser, which knows its reader."""
+        self._parser = self.exchange = None
+
+    def _feed_slowly(self, data: bytes) -> None:
+        """Feed no more than a head may have, and only what follows a whole one."""
+        room = MAX_HEADER_BYTES - self.head_bytes
+        if room <= 0:
+            self._give_up(TOO_LARGE)
+            return
+        self.head_bytes += room
+        self._parse(data[:room])
+        self.feed(data[room:])
+
+    def _weigh(self, size: int) -> None:
+        self._wire += size
+        if self._wire > MAX_HEADER_BYTES + _WIRE_BYTES_PER_BODY_BYTE * self._body:
+            self._give_up(MALFORMED)
+
+    def _parse(self, data: bytes) -> None:
+        rest: bytes | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            rest = data[error.args[0] :]
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, Refusal):
+                log.error("a request could not be read", exc_info=cause)
+            self._give_up(cause.answer if isinstance(cause, Refusal) else FAILED)
+        except httptools.HttpParserError:
+            self._give_up(MALFORMED)
+        if rest is not None:
+            self._go_on_plainly(rest)
+
+    def _go_on_plainly(self, rest: bytes) -> None:
+        """Ignore the wish to upgrade. For the parser such a request has no body; so it is given
+        the head again, without it (Java's HTTP client asks for HTTP/2 that way)."""
+        head, self._plain = self._plain, b""
+        self.in_head = True
+        self._parser = self._new_parser()
+        self._parse(head)
+        self.feed(rest)
+
+    def _give_up(self, answer: bytes) -> None:
+        unfinished = self.exchange
+        self.close()
+        self._owner.refuse(answer, unfinished)
+
+    def _new_parser(self) -> Any:
+        parser = httptools.HttpRequestParser(self)
+        # What follows the last request is ignored rather than held against that request.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    # httptools ---------------------------------------------------------------------------------
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value.rstrip()))
+
+    def on_headers_complete(self) -> None:
+        headers, self._headers = self._headers, []  # trailers, which nobody reads, get the new one
+        target, self._target = self._target, b""
+        parser = self._parser
+        version = parser.get_http_version()
+        method = parser.get_method().decode()
+        asked = look(headers, version)
+        if asked.upgrades and method != "CONNECT" and parser.should_upgrade():
+            self._plain = without_upgrade(method, target, version, headers)
+            return
+        exchange = Exchange(
+            self._scope(method, target, version, headers),
+            self._owner,
+            self._service,
+            keep=parser.should_keep_alive(),
+            old=version != "1.1",
+            expects=asked.expects,
+        )
+        self._owner.begin(exchange)
+        self.exchange = exchange
+        self.in_head = False
+        self._chunked = asked.chunked
+        self._wire = self._body = 0
+
+    def _scope(
+        self, method: str, target: bytes, version: str, headers: list[Header]
+    ) -> dict[str, Any]:
+        path, raw_path, query = split_target(target, method)
+        root_path = self._service.root_path
+        client, server = self._place
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": server,
+            "client": client,
+            "scheme": "http",
+            "method": method,
+            "root_path": root_path,
+            "path": root_path + path if root_path else path,
+            "raw_path": root_path.encode() + raw_path if root_path else raw_path,
+            "query_string": query,
+            "headers": headers,
+            "state": self._service.app_state.copy(),
+        }
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        exchange.feed(data)
+        if self._chunked:
+            self._body += len(data)
+        if exchange.unread > UNREAD_BYTES or self._service.is_swamped:
+            self._owner.regulate()
+
+    def on_message_complete(self) -> None:
+        if self._plain:
+            return
+        exchange = self.exchange
+        assert exchange is not None
+        self.exchange = None
+        self.in_head = True
+        self.head_bytes = 0
+        self._headers.clear()
+        exchange.end()
