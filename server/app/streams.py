@@ -51,7 +51,7 @@ async def send_events(
         ping=SSE_PING_S,
         ping_message_factory=_ping,
         sep="\n",
-        send_timeout=None,  # `web/guard.py` hangs up on those who read nothing, for a tenth of it
+        send_timeout=None,  # `web/http1` hangs up on those who read nothing, for a tenth of it
     )
     await response(request.scope, request.receive, send)
 

@@ -6,21 +6,23 @@ from server.core.limits import MAX_PIPELINED
 from server.web.http1.exchange import Exchange
 from server.web.http1.refusals import BUSY, Refusal
 
+_RELEASED_BYTES = 512
+"""Fewer requests than `MAX_PIPELINED`, however short they are."""
+
 
 class Backlog:
-    __slots__ = ("_held", "farewell", "held_bytes", "queue")
+    __slots__ = ("farewell", "held", "queue")
 
     def __init__(self) -> None:
         self.queue: list[Exchange] = []
         """Read together with the request that is being answered."""
-        self._held: list[bytes] = []
-        self.held_bytes = 0
+        self.held = bytearray()
         """What came after those, not looked at yet."""
         self.farewell: bytes | None = None
         """Said once all of these are answered; then it is over."""
 
     def __bool__(self) -> bool:
-        return bool(self.queue or self._held)
+        return bool(self.queue or self.held)
 
     def add(self, exchange: Exchange) -> None:
         """Raises `Refusal` when too many wait."""
@@ -28,15 +30,10 @@ class Backlog:
             raise Refusal(BUSY)
         self.queue.append(exchange)
 
-    def hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self.held_bytes += len(data)
-
     def release(self) -> bytes:
-        """All that was held."""
-        data = b"".join(self._held)
-        self._held = []
-        self.held_bytes = 0
+        """The next of what was held: no more than what may wait, once it has been read."""
+        data = bytes(self.held[:_RELEASED_BYTES])
+        del self.held[:_RELEASED_BYTES]
         return data
 
     def leave(self) -> None:
@@ -44,4 +41,4 @@ class Backlog:
         for exchange in self.queue:
             exchange.leave()
         self.queue = []
-        self.release()
+        self.held.clear()

@@ -70,7 +70,7 @@ class Connection(Channel):
         if self._parting or self._backlog.farewell is not None:
             return
         if self._backlog.queue:
-            self._backlog.hold(data)
+            self._backlog.held += data
             self.regulate()
             return
         self._reader.feed(data)
@@ -131,7 +131,7 @@ class Connection(Channel):
         exchange = self._reader.exchange
         unread = exchange.unread if exchange is not None else 0
         self.pause(
-            self._backlog.held_bytes > UNREAD_BYTES
+            len(self._backlog.held) > UNREAD_BYTES
             or unread > UNREAD_BYTES
             or (unread > 0 and self._service.is_swamped)
         )
@@ -177,11 +177,10 @@ class Connection(Channel):
         self._service.tasks.add(task)
 
     def _read_on(self) -> None:
-        """Look at what was held, once it is the next in line."""
-        if self._backlog.held_bytes and not self._backlog.queue:
-            data = self._backlog.release()
-            self.regulate()
-            self._reader.feed(data)
+        """Look at what was held, as far as it is next in line."""
+        while self._backlog.held and not self._backlog.queue:
+            self._reader.feed(self._backlog.release())
+        self.regulate()
 
     def _refuse_current(self, answer: bytes, exchange: Exchange) -> None:
         if exchange.has_begun:
