@@ -12,6 +12,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -55,6 +56,7 @@ def run(kind: type[S], build: Build[S]) -> NoReturn:
     try:
         settings = kind.model_validate_json(sys.stdin.readline())
         _die_with_parent()
+        _open_as_many_files_as_allowed()
         configure_logging(settings.name, settings.log_level)
         uvloop.run(serve(settings, build, say))
     except ShortlineError as error:
@@ -201,6 +203,12 @@ def _claim_stdout() -> IO[str]:
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return reports
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Each connection is one; the usual limit of 1,024 is for programs that use `select`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _die_with_parent() -> None:

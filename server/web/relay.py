@@ -148,8 +148,10 @@ class Stream:
     def _end_was_told(self) -> bool:
         """An error that was told already is an end too, and is told once."""
         said = b"".join(self.last)
-        self.failed = _ERROR.search(said) is not None
-        return self.failed or _is_done(said)
+        if _is_done(said):
+            return True
+        self.failed = _ERROR.search(said) is not None  # a search is not cheap, so it comes last
+        return self.failed
 
     async def _next(self) -> bytes:
         """The next whole events, `b""` at the end of a stream."""
