@@ -25,6 +25,11 @@ def data_event(value: Any) -> bytes:
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
+def comment(value: Any) -> bytes:
+    """`value` as one JSON comment: clients pass over it, and who knows of it can read it."""
+    return b": " + orjson.dumps(value) + b"\n\n"
+
+
 class EventSplitter:
     """Cuts a stream of bytes at the borders of events, changing none of them.
 

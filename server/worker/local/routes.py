@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from server.core.ids import new_id
 from server.core.limits import WRITE_STALL_S
-from server.core.sse import DONE, data_event
+from server.core.sse import DONE, comment, data_event
 from server.web.asgi import EVENT_STREAM, Receive, Scope, Send, send_json
 from server.web.patience import Patience
 from server.web.table import Routes
@@ -17,7 +17,7 @@ from server.worker.local.answer import Answer, ChatForm, CompletionForm, Json, c
 from server.worker.local.ask import chat_ask, completion_ask, conversation, prompts
 from server.worker.local.bodies import read_request
 from server.worker.local.model import Model
-from server.worker.local.stream import Outlet, outlet
+from server.worker.local.stream import outlet
 from server.worker.local.vectors import embedding_list
 from server.worker.terms import terms_of
 
@@ -54,7 +54,11 @@ class OpenAIRoutes:
                 model=request.model,
                 include_usage=request.include_usage,
             )
-            await _send_answer(answer, send, out, limit, stream=bool(request.stream))
+            if request.stream:
+                events = _events(answer, tell_usage=bool(terms.gateway))
+                await out.stream(events, limit, EVENT_STREAM)
+            else:
+                await _send_whole(answer, send, limit)
 
     async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(CompletionRequest, scope, receive)
@@ -72,7 +76,11 @@ class OpenAIRoutes:
                 model=request.model,
                 include_usage=request.include_usage,
             )
-            await _send_answer(answer, send, out, limit, stream=bool(request.stream))
+            if request.stream:
+                events = _events(answer, tell_usage=bool(terms.gateway))
+                await out.stream(events, limit, EVENT_STREAM)
+            else:
+                await _send_whole(answer, send, limit)
 
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(EmbeddingRequest, scope, receive)
@@ -110,19 +118,18 @@ class OpenAIRoutes:
         }
 
 
-async def _send_answer(
-    answer: Answer, send: Send, out: Outlet, limit: Patience, *, stream: bool
-) -> None:
-    if stream:
-        await out.stream(_events(answer), limit, EVENT_STREAM)
-        return
+async def _send_whole(answer: Answer, send: Send, limit: Patience) -> None:
     whole = await answer.whole()
     limit.allow(WRITE_STALL_S, "client")
     await send_json(send, whole)
 
 
-async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
+async def _events(answer: Answer, *, tell_usage: bool) -> AsyncGenerator[bytes, None]:
+    """`tell_usage`: also where the client did not ask for it, in a comment, so that the gateway
+    need not guess what its key has used."""
     async with aclosing(answer.chunks()) as chunks:
         async for chunk in chunks:
             yield data_event(chunk)
+    if tell_usage and not answer.include_usage:
+        yield comment({"usage": answer.usage.json()})
     yield DONE

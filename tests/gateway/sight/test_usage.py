@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.sse import DONE, data_event
+from server.core.sse import DONE, comment, data_event
 from server.gateway.sight.usage import (
     MAX_PROMPT_ESTIMATE,
     MAX_TOKENS,
@@ -140,6 +140,12 @@ def test_a_stream_says_it_in_its_last_chunk() -> None:
     assert stream([*pieces, last, DONE]) == REPORTED
     assert stream([*pieces, last + DONE]) == REPORTED
     assert stream([b"".join([*pieces, last, DONE])]) == REPORTED
+
+
+def test_one_of_our_own_workers_says_it_in_a_comment() -> None:
+    pieces = [chunk(str(n)) for n in range(20)]
+    assert stream([*pieces, comment({"usage": SAID}) + DONE]) == REPORTED
+    assert stream([*pieces, comment({"usage": SAID}), DONE]) == REPORTED
 
 
 def test_a_stream_may_say_it_with_its_finish_reason() -> None:

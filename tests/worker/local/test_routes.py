@@ -12,6 +12,7 @@ import pytest
 from server.core.errors import Overloaded
 from server.core.settings import ModelSettings
 from server.core.sse import event_data
+from server.wire.fleet import GATEWAY_HEADER
 from server.worker.engine import Load
 from tests.fakes.engines import FailingEngine
 from tests.fakes.worker import Worker, local_worker
@@ -78,6 +79,16 @@ async def test_a_streamed_chat_has_role_text_finish_usage_and_done(worker: Worke
 
 async def test_without_include_usage_no_chunk_speaks_of_it(worker: Worker) -> None:
     assert not any("usage" in chunk for chunk in events(await worker.chat(stream=True)))
+
+
+async def test_a_gateway_is_told_the_usage_in_a_comment(worker: Worker) -> None:
+    body = {"model": "echo", "messages": MESSAGES, "stream": True}
+    asked = worker.http.post("/v1/chat/completions", json=body, headers={GATEWAY_HEADER: "gw"})
+    answer = await asked
+    assert not any("usage" in chunk for chunk in events(answer))
+    assert answer.text.endswith(
+        ': {"usage":{"prompt_tokens":4,"completion_tokens":4,"total_tokens":8}}\n\ndata: [DONE]\n\n'
+    )
 
 
 async def test_each_choice_has_its_index_and_the_prompt_counts_once(worker: Worker) -> None:
