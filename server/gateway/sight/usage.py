@@ -22,6 +22,8 @@ MAX_PROMPT_ESTIMATE = 2**17
 """Bodies with images have megabytes and few tokens."""
 MAX_TAIL_BYTES = 2**20
 """What stands behind `usage` is parsed to see that it is no deeper down; more is not."""
+LOOKED_AT = 4096
+"""Bytes at the end of a stream that are searched for events without text."""
 _LOOKS = 16
 """Places that are looked at: text cannot hold the key unescaped, other objects may."""
 _ZERO_IS_NONSENSE = 2
@@ -152,8 +154,9 @@ def _count(value: object, most: int) -> int | None:
 
 
 def _with_content(last: Iterable[bytes], events: int) -> int:
-    """How many of `events` carried text, as far as their last pieces tell."""
-    tail = b"".join(last)
+    """How many of `events` carried text. Those that carry none come last, or first: only the end
+    is looked at."""
+    tail = b"".join(last)[-LOOKED_AT:]
     here = min(count_events(tail), events)
     speaking = sum(1 for event in tail.split(_EVENT) if _CONTENT.search(event))
     return events - here + min(speaking, here)

@@ -53,6 +53,9 @@ def key(home: Home, flags: Namespace, clock: Clock) -> int:
         return _complain(str(error), BAD_VALUE)
     except (StartError, RequestError) as error:
         return _complain(str(error), NOT_DONE)
+    except OSError as error:
+        where = error.filename or home.ledger_file
+        return _complain(f"{where}: {error.strerror}; choose another folder with --home", NOT_DONE)
 
 
 def _wish(flags: Namespace, clock: Clock) -> NewKey:
