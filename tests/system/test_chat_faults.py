@@ -208,7 +208,7 @@ def test_stopping_ends_a_running_answer_properly(tmp_path: Path, by: str) -> Non
                     web.launch.process.send_signal(signal.SIGTERM)
         assert web.launch.wait(20) == 0
     assert not any(map(is_alive, processes))
-    assert left_behind(home) == {"data/run/lock", "data/shortline.db"}
+    assert left_behind(home) == {"data/ledger.db", "data/run/lock", "data/shortline.db"}
     assert listener.code == "server_stopped"
     ((response, status, error),) = in_database(home)
     assert (response, status) == (listener.text, "interrupted")
