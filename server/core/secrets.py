@@ -17,3 +17,8 @@ JSON of a settings object goes to a child's standard input and nowhere else.
 def same_secret(offered: str, expected: SecretStr) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(offered.encode(), expected.get_secret_value().encode())
+
+
+def derived(secret: SecretStr, purpose: str) -> str:
+    """64 hex digits that whoever has `secret` can make, and from which it does not follow."""
+    return hmac.digest(secret.get_secret_value().encode(), purpose.encode(), "sha256").hex()

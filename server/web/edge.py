@@ -156,21 +156,6 @@ def known_host(settings: ServerSettings) -> Check:
     return check
 
 
-def bearer_key(keys: Iterable[SecretStr]) -> Check:
-    """Demands one of `keys`; without keys the port is open."""
-    known = tuple(keys)
-
-    def check(scope: Scope) -> None:
-        if not known:
-            return
-        offered = (header(scope, b"authorization") or b"").decode("latin-1")
-        key = offered[7:].strip() if offered[:7].lower() == "bearer " else ""
-        if not key or not any(same_secret(key, candidate) for candidate in known):
-            raise Unauthorized("Incorrect API key, or none: send 'Authorization: Bearer KEY'.")
-
-    return check
-
-
 def internal_secret(secret: SecretStr, *, header_name: str) -> Check:
     """Demands the fleet's own secret: only our processes may call here."""
     name = header_name.encode()

@@ -7,7 +7,6 @@ from the app server also `Request`s.
 
 from __future__ import annotations
 
-import hmac
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from server.core.dispatch import Method
 from server.core.limits import DRAIN_S
 from server.core.provider_settings import ProviderSettings
-from server.core.secrets import Secret
+from server.core.secrets import Secret, derived
 from server.core.settings import (
     AppSettings,
     ChatSettings,
@@ -27,8 +26,7 @@ from server.core.settings import (
 
 def app_key(secret: SecretStr) -> SecretStr:
     """The API key of the app server of a launch; the secret does not follow from it."""
-    digest = hmac.digest(secret.get_secret_value().encode(), b"shortline app key", "sha256")
-    return SecretStr(f"sk-app-{digest.hex()}")
+    return SecretStr(f"sk-app-{derived(secret, 'shortline app key')}")
 
 
 class Frozen(BaseModel):

@@ -9,10 +9,11 @@ secret itself never lies on a disk.
 
 from __future__ import annotations
 
-import hmac
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+from server.core.secrets import derived
 
 Outcome = Literal["complete", "http_error", "error_event", "cancelled"]
 """How a request ended, exactly one of them."""
@@ -24,9 +25,7 @@ READING_HEADER: Final = "x-shortline-reading-key"
 
 def reading_key(secret: SecretStr) -> SecretStr:
     """Opens `GET /shortline/requests/…` and nothing else; the secret does not follow from it."""
-    return SecretStr(
-        hmac.digest(secret.get_secret_value().encode(), b"shortline reading key", "sha256").hex()
-    )
+    return SecretStr(derived(secret, "shortline reading key"))
 
 
 class Frozen(BaseModel):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 from server.wire.sight import READING_HEADER, Explained
+from tests.fakes.http_thread import Quiet, serving
 
 PATH = "/shortline/requests/"
 
@@ -37,7 +36,7 @@ class TellingGateway:
 def telling_gateway(key: str, *known: Explained) -> Iterator[TellingGateway]:
     fake = TellingGateway(key, {told.request_id: told for told in known})
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             status, body = fake.answer(self.path, self.headers.get(READING_HEADER))
             self.send_response(status)
@@ -45,16 +44,5 @@ def telling_gateway(key: str, *known: Explained) -> Iterator[TellingGateway]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

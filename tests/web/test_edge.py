@@ -14,7 +14,6 @@ from server.web.drain import Drain
 from server.web.edge import (
     Check,
     Edge,
-    bearer_key,
     internal_secret,
     known_host,
     request_id_of,
@@ -126,23 +125,6 @@ async def test_a_port_for_all_addresses_is_reached_by_any_of_them_and_by_known_n
         assert (await http.get("/", headers={"host": host})).status_code == status
 
 
-async def test_a_key_is_demanded_once_there_is_one() -> None:
-    async with served(bearer_key([])) as open_port:
-        assert (await open_port.get("/")).status_code == 200
-    async with served(bearer_key([SecretStr("k1"), SecretStr("k2")])) as http:
-        for wrong in ({}, {"authorization": "Bearer k"}, {"authorization": "Basic k1"}):
-            answer = await http.get("/", headers=wrong)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert (await http.get("/?key=k1")).status_code == 401
-        assert (await http.get("/", headers={"authorization": "bearer k2"})).status_code == 200
-
-
-async def test_an_empty_key_opens_nothing() -> None:
-    async with served(bearer_key([SecretStr("")])) as http:
-        for offer in ({}, {"authorization": "Bearer"}, {"authorization": "Basic x"}):
-            assert (await http.get("/", headers=offer)).status_code == 401
-
-
 async def test_the_secret_is_demanded_by_its_header() -> None:
     async with served(internal_secret(SecretStr("s"), header_name="x-s")) as http:
         assert (await http.get("/")).status_code == 401
@@ -151,7 +133,9 @@ async def test_the_secret_is_demanded_by_its_header() -> None:
 
 
 async def test_health_needs_no_key_and_says_what_is_missing() -> None:
-    async with served(bearer_key([SecretStr("k")]), missing="a worker") as http:
+    async with served(
+        internal_secret(SecretStr("k"), header_name="x-s"), missing="a worker"
+    ) as http:
         assert (await http.get("/livez")).status_code == 200
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()["missing"]) == (503, "a worker")

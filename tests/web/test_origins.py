@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from server.web.asgi import Receive, Scope, Send, send_json
 from server.web.drain import Drain
-from server.web.edge import Edge, bearer_key
+from server.web.edge import Edge, internal_secret
 from server.web.origins import Origins
 from tests.fakes.live_server import live_server
 
@@ -24,7 +24,7 @@ async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    checks = [bearer_key([SecretStr("k")])]
+    checks = [internal_secret(SecretStr("Bearer k"), header_name="authorization")]
     edge = Edge(app, Drain(), checks, origins=Origins(["https://a.org"]))
     async with live_server(edge) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
         client.headers["authorization"] = "Bearer k"
