@@ -6,14 +6,15 @@ import random
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Final, Literal
 
-from benchmarks.dispatch.gateways import Gateways
+from benchmarks.dispatch.gateways import Choice, Gateways
 from benchmarks.dispatch.measure import Case, Figures, requests_of, summarise
 from benchmarks.dispatch.simulation import Simulation
 from server.core.affinity import affine
-from server.core.dispatch import POLICIES, Candidate, Policy, method_for
+from server.core.dispatch import Candidate, Policy, policy_for
 
 Keys = Literal["sessions", "prefixes"]
 """Sessions all ask equally often; of prefixes the n-th 1/n as often as the first (Zipf's law)."""
@@ -41,9 +42,9 @@ class Kept:
 
 
 class Keyed:
-    """A policy that draws the key of each request itself."""
+    """Draws the key of each request itself."""
 
-    def __init__(self, keys: Keys, rule: Rule, otherwise: Policy) -> None:
+    def __init__(self, keys: Keys, rule: Rule, otherwise: Choice) -> None:
         often = [1.0] * SESSIONS if keys == "sessions" else [1 / n for n in range(1, PREFIXES + 1)]
         self._sums = list(accumulate(often))
         self._rule = rule
@@ -52,16 +53,19 @@ class Keyed:
         self.sent = 0
         self.at_home = 0
 
-    def __call__(self, candidates: Sequence[Candidate]) -> Candidate | None:
+    def policy(self, unseen: float) -> Policy:
+        return partial(self._choose, self._otherwise(unseen))
+
+    def _choose(self, otherwise: Policy, candidates: Sequence[Candidate]) -> Candidate | None:
         key = b"key %d" % bisect(self._sums, random.random() * self._sums[-1])
         if key not in self._homes:
             self._homes[key] = self._home(candidates, key)
         home = candidates[self._homes[key]]
         chosen: Candidate | None = home
         if self._rule == "none":
-            chosen = self._otherwise(candidates)
+            chosen = otherwise(candidates)
         elif self._rule == "bounded":
-            chosen = affine(candidates, key, otherwise=self._otherwise)
+            chosen = affine(candidates, key, otherwise=otherwise)
         self.sent += 1
         self.at_home += chosen is home
         return chosen
@@ -77,7 +81,7 @@ class Keyed:
 def measure_kept(ask: Ask) -> Kept:
     case = ask.case
     random.seed(case.seed)
-    policy = Keyed(ask.keys, ask.rule, POLICIES[method_for(ask.gateways)])
-    gateways = Gateways(ask.gateways, case.workers, case.slots, policy)
+    keyed = Keyed(ask.keys, ask.rule, partial(policy_for, ask.gateways))
+    gateways = Gateways(ask.gateways, case.workers, case.slots, keyed.policy)
     served = Simulation(case.workers, case.slots, gateways).run(requests_of(case))
-    return Kept(ask, policy.at_home / policy.sent, summarise(served))
+    return Kept(ask, keyed.at_home / keyed.sent, summarise(served))

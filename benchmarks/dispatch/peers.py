@@ -23,10 +23,10 @@ class AtRandom:
 
     def hear(self) -> None: ...
 
-    def send(self, gateway: int) -> int:
+    def send(self, gateway: int, now: float) -> int:
         return int(random() * self._workers)
 
-    def done(self, worker: int, gateway: int) -> None: ...
+    def done(self, worker: int, gateway: int, now: float) -> None: ...
 
 
 class Ideal:
@@ -47,7 +47,7 @@ class Ideal:
 
     def hear(self) -> None: ...
 
-    def send(self, gateway: int) -> int:
+    def send(self, gateway: int, now: float) -> int:
         while not self._of_length[self._least]:
             self._least += 1
         shortest = self._of_length[self._least]
@@ -55,7 +55,7 @@ class Ideal:
         self._move(worker, self._least + 1)
         return worker
 
-    def done(self, worker: int, gateway: int) -> None:
+    def done(self, worker: int, gateway: int, now: float) -> None:
         length = self._length[worker] - 1
         self._move(worker, length)
         self._least = min(self._least, length)
@@ -96,7 +96,7 @@ class FastChat:
         self._beats.step()
         self.due_s = self._beats.due_s
 
-    def send(self, gateway: int) -> int:
+    def send(self, gateway: int, now: float) -> int:
         length, worker = self._sorted[0]
         while length != self._believed[worker]:
             heappop(self._sorted)
@@ -105,7 +105,7 @@ class FastChat:
         self._in_flight[worker] += 1
         return worker
 
-    def done(self, worker: int, gateway: int) -> None:
+    def done(self, worker: int, gateway: int, now: float) -> None:
         self._in_flight[worker] -= 1
 
     def _believe(self, worker: int, length: int) -> None:

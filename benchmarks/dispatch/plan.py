@@ -16,7 +16,7 @@ COMPARED_AT = 0.8
 SLOTS = (1, 4, 8)
 MEANS_S = (0.5, 2.0, 8.0)
 """Of the fleets that are compared: seconds of service."""
-CONSIDERED: tuple[Kind, ...] = ("any two", "shortest", "own counts")
+CONSIDERED: tuple[Kind, ...] = ("clock", "two choices", "any two", "shortest", "own counts")
 """What several gateways could do instead."""
 Part = Literal["loads", "fleets", "keys"]
 SCANNED = 1_000

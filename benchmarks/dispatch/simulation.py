@@ -22,10 +22,10 @@ class Dispatcher(Protocol):
     def hear(self) -> None:
         """It is `due_s`."""
 
-    def send(self, gateway: int) -> int:
+    def send(self, gateway: int, now: float) -> int:
         """The worker that takes the request which has just come in."""
 
-    def done(self, worker: int, gateway: int) -> None:
+    def done(self, worker: int, gateway: int, now: float) -> None:
         """A request of that gateway has left that worker."""
 
 
@@ -59,7 +59,7 @@ class Simulation:
         for now, size in requests:
             self._advance(now, served)
             gateway = int(random() * dispatcher.gateways)
-            worker = dispatcher.send(gateway)
+            worker = dispatcher.send(gateway, now)
             if free[worker]:
                 free[worker] -= 1
                 heappush(self._running, (now + size, worker, gateway))
@@ -82,7 +82,7 @@ class Simulation:
             if end > until:
                 return
             _, worker, gateway = heappop(running)
-            dispatcher.done(worker, gateway)
+            dispatcher.done(worker, gateway, end)
             if lines[worker]:
                 arrived, size, its_gateway = lines[worker].popleft()
                 heappush(running, (end + size, worker, its_gateway))

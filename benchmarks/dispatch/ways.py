@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import choices
 from typing import Final, Literal
 
-from benchmarks.dispatch.gateways import Gateways
+from benchmarks.dispatch.gateways import Choice, Gateways, Reports
 from benchmarks.dispatch.peers import AtRandom, FastChat, Ideal
 from benchmarks.dispatch.simulation import Dispatcher, Simulation
-from server.core.dispatch import POLICIES, Candidate, Policy, method_for, shortest_queue, wait_of
+from server.core.dispatch import (
+    Candidate,
+    Policy,
+    policy_for,
+    shortest_queue,
+    two_choices,
+    wait_of,
+)
 
 Kind = Literal[
-    "one line", "ideal", "ours", "any two", "shortest", "own counts", "FastChat", "random"
+    "one line",
+    "ideal",
+    "ours",
+    "clock",
+    "any two",
+    "two choices",
+    "shortest",
+    "own counts",
+    "FastChat",
+    "random",
 ]
 
 _WORDS: Final[Mapping[Kind, str]] = {
     "one line": "one line for all",
-    "any two": "any two",
+    "clock": "reports by the clock",
     "shortest": "shortest queue",
     "own counts": "own counts alone",
 }
@@ -58,11 +75,21 @@ def _dispatcher(way: Way, workers: int, slots: int) -> Dispatcher:
     }
     if way.kind in alone:
         return alone[way.kind](workers)
-    policies: dict[Kind, Policy] = {
-        "ours": POLICIES[method_for(way.gateways)],
-        "any two": any_two,
-        "shortest": shortest_queue,
-        "own counts": shortest_queue,
+    ours = partial(policy_for, way.gateways)
+    ways: dict[Kind, Choice] = {
+        "ours": ours,
+        "clock": ours,
+        "any two": always(any_two),
+        "two choices": always(two_choices),
+        "shortest": always(shortest_queue),
+        "own counts": always(shortest_queue),
     }
-    reports = way.kind != "own counts"
-    return Gateways(way.gateways, workers, slots, policies[way.kind], reports=reports)
+    reports: dict[Kind, Reports] = {"clock": "clock", "own counts": "none"}
+    return Gateways(
+        way.gateways, workers, slots, ways[way.kind], reports=reports.get(way.kind, "soon")
+    )
+
+
+def always(policy: Policy) -> Choice:
+    """Whatever others may have sent."""
+    return lambda unseen: policy

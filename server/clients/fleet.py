@@ -13,22 +13,27 @@ from contextlib import aclosing, contextmanager
 from random import uniform
 from typing import TypeVar
 
-import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from server.clients.httpx_errors import typed
+from server.clients.calls import about, begun, fetch, next_chunk
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.core.clock import Clock, SystemClock
 from server.core.errors import BadAnswer, TransportError
-from server.core.limits import CONNECT_S, HEARTBEAT_S, MAX_ANSWER_BYTES
+from server.core.limits import HEARTBEAT_S, MAX_ANSWER_BYTES
 from server.wire.fleet import (
     GATEWAY_ADDRESS_HEADER,
     GATEWAY_HEADER,
+    LOADS_HEADER,
+    LOADS_START,
     SECRET_HEADER,
     VERSION,
     Beat,
     Close,
     FleetView,
     GatewayView,
+    Loads,
     Registered,
     Registration,
     WorkerRef,
@@ -39,37 +44,27 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=BaseModel)
 
 CALL_S = 2.0
+"""For one call, from the connection to the last byte of its answer."""
 SILENCE_S = 3 * HEARTBEAT_S
 """The controller says something every `HEARTBEAT_S`; after this long it is taken for lost."""
 BACKOFF_MIN_S = 0.2
 BACKOFF_MAX_S = 2.0
 COMPLAIN_S = 60.0
 """The same trouble is logged once in this time."""
+_JSON: Header = (b"content-type", b"application/json")
 
 
 class ControllerClient:
     """Speaks the fleet protocol of `server.wire.fleet`. Close it with `aclose`."""
 
-    def __init__(
-        self,
-        url: str,
-        secret: SecretStr,
-        *,
-        clock: Clock | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, url: str, secret: SecretStr, *, clock: Clock | None = None) -> None:
         self.url = url.rstrip("/")
         self._peer = f"the controller at {self.url}"
         self._clock = clock or SystemClock()
         self._complained: dict[str, float] = {}
-        self._http = httpx.AsyncClient(
-            base_url=self.url,
-            headers={SECRET_HEADER: secret.get_secret_value()},
-            timeout=httpx.Timeout(CALL_S, connect=CONNECT_S),
-            trust_env=False,
-            follow_redirects=False,
-            transport=transport,
-        )
+        self._origin = Origin.parse(self.url)
+        self._secret: Header = (SECRET_HEADER.encode(), secret.get_secret_value().encode())
+        self._http = HTTPClient()
 
     async def register(self, registration: Registration) -> Registered:
         return await self._tell("/fleet/register", registration)
@@ -98,24 +93,37 @@ class ControllerClient:
         await self._tell("/fleet/lost", worker)
 
     async def view(self) -> FleetView:
-        with self._complaining():
-            answer = await self._http.get("/fleet")
-            self._check(answer)
-            return _read(FleetView, answer.content)
+        return await self._call(FleetView, "/fleet", method=b"GET")
 
-    async def watch(self, gateway: GatewayView | None = None) -> AsyncGenerator[FleetView]:
+    async def watch(self) -> AsyncGenerator[FleetView]:
         """The fleet now and after every change, for ever: a lost connection is made anew.
 
-        The last view may repeat, which only means that the controller is alive. `gateway`: who
-        asks, so that the other gateways know of it.
+        The last view may repeat, which only means that the controller is alive.
         """
+        async with aclosing(self._subscribed()) as lines:
+            async for line in lines:
+                if isinstance(line, FleetView):
+                    yield line
+
+    async def follow(self, gateway: GatewayView) -> AsyncGenerator[FleetView | Loads]:
+        """As `watch`, and loads soon after they change; the other gateways hear of `gateway`."""
+        headers = (
+            (GATEWAY_HEADER.encode(), gateway.id.encode()),
+            (GATEWAY_ADDRESS_HEADER.encode(), gateway.address.encode()),
+            (LOADS_HEADER.encode(), b"1"),
+        )
+        async with aclosing(self._subscribed(*headers)) as lines:
+            async for line in lines:
+                yield line
+
+    async def _subscribed(self, *headers: Header) -> AsyncGenerator[FleetView | Loads]:
         wait_s = BACKOFF_MIN_S
         while True:
             try:
-                async with aclosing(self._views(gateway)) as views:
-                    async for view in views:
+                async with aclosing(self._lines(*headers)) as lines:
+                    async for line in lines:
                         wait_s = BACKOFF_MIN_S
-                        yield view
+                        yield line
                 log.info("the controller ended the subscription", extra={"controller": self.url})
             except TransportError:  # logged where it came up
                 pass
@@ -123,51 +131,57 @@ class ControllerClient:
             wait_s = min(2 * wait_s, BACKOFF_MAX_S)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        self._http.close()
 
     async def _tell(self, path: str, message: BaseModel) -> Registered:
-        with self._complaining():
-            answer = await self._http.post(
-                path,
-                content=message.model_dump_json(),
-                headers={"content-type": "application/json"},
-            )
-            self._check(answer)
-            return _read(Registered, answer.content)
+        return await self._call(Registered, path, message.model_dump_json().encode())
 
-    async def _views(self, gateway: GatewayView | None) -> AsyncGenerator[FleetView]:
-        """The views of one connection, until it ends."""
-        headers = {}
-        if gateway is not None:
-            headers = {GATEWAY_HEADER: gateway.id, GATEWAY_ADDRESS_HEADER: gateway.address}
-        rest = b""
-        limits = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+    async def _call(
+        self, kind: type[T], path: str, body: bytes = b"", *, method: bytes = b"POST"
+    ) -> T:
         with self._complaining():
-            async with self._http.stream(
-                "GET", "/fleet/events", timeout=limits, headers=headers
-            ) as answer:
-                self._check(answer)
-                async for chunk in answer.aiter_raw():
+            said = await fetch(
+                self._http,
+                self._origin,
+                path.encode(),
+                body,
+                (self._secret, _JSON),
+                method=method,
+                within_s=CALL_S,
+            )
+            self._check(said.status)
+            return _read(kind, said.body)
+
+    async def _lines(self, *headers: Header) -> AsyncGenerator[FleetView | Loads]:
+        """Those of one connection, until it ends."""
+        exchange = self._http.request(
+            self._origin, b"/fleet/events", headers=(self._secret, *headers), method=b"GET"
+        )
+        rest = b""
+        with self._complaining():
+            async with begun(exchange, SILENCE_S) as answer:
+                self._check(answer.status)
+                while chunk := await next_chunk(answer, SILENCE_S):
                     *lines, rest = (rest + chunk).split(b"\n")
                     if len(rest) > MAX_ANSWER_BYTES:
                         raise BadAnswer("the controller sent a line without end")
-                    if lines:  # only the latest counts
-                        yield _read(FleetView, lines[-1])
+                    for line in _latest(lines):
+                        yield _read_line(line)
 
-    def _check(self, answer: httpx.Response) -> None:
-        if answer.status_code == 401:
+    def _check(self, status: int) -> None:
+        if status == 401:
             raise BadAnswer(
                 f"{self._peer} does not accept our secret: "
                 "both must come from the same launcher, or share controller.secret"
             )
-        if answer.status_code != 200:
-            raise BadAnswer(f"{self._peer} answered {answer.status_code}")
+        if status != 200:
+            raise BadAnswer(f"{self._peer} answered {status}")
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:
-        """Makes httpx's errors ours, and logs trouble: the same kind of it once a minute."""
+        """Logs trouble: the same kind of it once a minute."""
         try:
-            with typed(self._peer):
+            with about(self._peer):
                 yield
         except TransportError as error:
             now = self._clock.monotonic()
@@ -176,6 +190,20 @@ class ControllerClient:
                 self._complained[kind] = now
                 log.warning("trouble with the controller", extra={"reason": str(error)})
             raise
+
+
+def _latest(lines: list[bytes]) -> list[bytes]:
+    """The last view, and the loads that came after it."""
+    whole = (at for at in range(len(lines) - 1, -1, -1) if not _is_loads(lines[at]))
+    return lines[next(whole, 0) :]
+
+
+def _read_line(line: bytes) -> FleetView | Loads:
+    return _read(Loads, line) if _is_loads(line) else _read(FleetView, line)
+
+
+def _is_loads(line: bytes) -> bool:
+    return line.startswith(LOADS_START)
 
 
 def _read(kind: type[T], raw: bytes) -> T:

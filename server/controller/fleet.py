@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.controller.callers import Callers
 from server.controller.messages import asking, telling
 from server.controller.registry import Registry
+from server.core.dispatch import soon_s
 from server.core.limits import HEARTBEAT_S
 from server.web.asgi import Scope
 from server.web.table import Routes
@@ -36,28 +37,32 @@ class FleetRoutes:
 
     async def _beat(self, _scope: Scope, beat: Beat) -> object:
         if not self._registry.beat(beat):
-            return _answer(known=False)
+            return self._answer(known=False)
         return self._known(beat.address)
 
     def _known(self, address: str) -> object:
-        return _answer(known=True, draining=self._registry.drains(address))
+        return self._answer(known=True, draining=self._registry.drains(address))
 
     async def _leave(self, _scope: Scope, worker: WorkerRef) -> object:
-        return _answer(known=self._registry.remove(worker, "worker left"))
+        return self._answer(known=self._registry.remove(worker, "worker left"))
 
     async def _drain(self, _scope: Scope, worker: WorkerRef) -> object:
-        return _answer(known=self._registry.drain(worker))
+        return self._answer(known=self._registry.drain(worker))
 
     async def _resume(self, _scope: Scope, worker: WorkerRef) -> object:
-        return _answer(known=self._registry.resume(worker))
+        return self._answer(known=self._registry.resume(worker))
 
     async def _close(self, _scope: Scope, _: Close) -> object:
         self._callers.closed = True
-        return _answer(known=True)
+        return self._answer(known=True)
 
     async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
-        return _answer(known=self._registry.remove(worker, "worker process ended"))
+        return self._answer(known=self._registry.remove(worker, "worker process ended"))
 
-
-def _answer(*, known: bool, draining: bool = False) -> object:
-    return Registered(known=known, beat_s=HEARTBEAT_S, draining=draining).model_dump()
+    def _answer(self, *, known: bool, draining: bool = False) -> object:
+        return Registered(
+            known=known,
+            beat_s=HEARTBEAT_S,
+            soon_s=soon_s(self._registry.count()),
+            draining=draining,
+        ).model_dump()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from server.controller.addresses import check_address
 from server.controller.changes import Changes
 from server.controller.fences import Fences
+from server.controller.loads import Loads
 from server.core.clock import Clock
 from server.core.errors import BadRequest, Conflict
 from server.core.ids import new_id
@@ -55,10 +56,15 @@ class Entry:
 
 
 class Registry:
-    """`changes` moves with every change that a gateway must hear of."""
+    """`changes` moves with every change that somebody must hear of, of loads now and then.
+
+    Who wants each load hears of it from `loads`, and of all else from `members`.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.changes = Changes()
+        self.members = Changes()
+        self.loads = Loads()
         self.settled = False
         self.gone: Callable[[str], None] = lambda address: None
         """Hears the address of each worker that is dropped."""
@@ -134,6 +140,7 @@ class Registry:
         state: State = "ready" if old.state == "suspect" else old.state
         if load != old.load:
             self._loads_changed = True
+            self.loads.put(old.address, load)
         entry.view = old.model_copy(update={"load": load, "state": state})
         if state != old.state:
             log.info("worker is back", extra=_fields(old))
@@ -181,7 +188,7 @@ class Registry:
             self.settled = True
             self._publish()
         if self._loads_changed and now - self._published_at >= LOADS_S:
-            self._publish()
+            self._publish(members=False)
 
     def _judge(self, entry: Entry, silent_s: float) -> None:
         suspect_s, evict_s = SILENCE_S[entry.view.protocol]
@@ -209,6 +216,10 @@ class Registry:
             self._gateways.remove(gateway)
             self._publish()
 
+    def count(self) -> int:
+        """How many workers there are."""
+        return len(self._entries)
+
     def view(self) -> FleetView:
         return FleetView(
             controller=self._id,
@@ -230,14 +241,24 @@ class Registry:
 
     def _drop(self, entry: Entry, reason: str) -> None:
         del self._entries[entry.view.address]
+        self.loads.drop(entry.view.address)
         log.info(reason, extra=_fields(entry.view))
         self.gone(entry.view.address)
         self._publish()
 
-    def _publish(self) -> None:
+    def wake(self) -> None:
+        """Let everybody who waits for a change look up without one."""
+        for changes in (self.changes, self.members, self.loads.changes):
+            changes.wake()
+
+    def _publish(self, *, members: bool = True) -> None:
+        """`members=False`: nothing but loads has changed."""
         self._loads_changed = False
         self._published_at = self._clock.monotonic()
         self.changes.bump()
+        if members:
+            self.members.bump()
+            self.loads.changes.wake()
 
 
 def _fields(view: WorkerView) -> dict[str, str]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 HEARTBEAT_S: Final = 2.0
-"""A worker tells the controller how busy it is."""
+"""A worker tells the controller how busy it is,"""
+BEAT_SOON_S: Final = 0.05
+"""and after every change, but not more often than this,"""
+BEATS_PER_S: Final = 1000.0
+"""nor all workers together more often than this: a seventh of a core, for the controller."""
 SUSPECT_S: Final = 5.0
 """Silent for so long, a worker gets no new requests."""
 EVICT_S: Final = 15.0
@@ -13,7 +17,9 @@ EVICT_S: Final = 15.0
 SETTLE_S: Final = 2 * HEARTBEAT_S + 1.0
 """A new controller has heard from every worker by then; before, an absence means nothing."""
 LOADS_S: Final = 0.5
-"""Gateways hear of changed loads at most this often; of everything else at once."""
+"""Who follows the fleet hears of changed loads at most this often; of everything else at once."""
+LOADS_SOON_S: Final = 0.05
+"""The same for gateways, which are told of the changed loads alone."""
 FASTCHAT_SUSPECT_S: Final = 60.0
 """FastChat's workers beat every 45 s."""
 FASTCHAT_EVICT_S: Final = 90.0

@@ -52,6 +52,8 @@ def _table(title: str, kind: type[BaseModel]) -> Iterator[str]:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return ""
     if field.default is PydanticUndefined:
         return "*needed*"
     value: Any = field.default

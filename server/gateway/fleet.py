@@ -7,16 +7,26 @@ from collections.abc import Iterable, Sequence
 
 from server.clients.origin import Origin
 from server.core.affinity import affine
-from server.core.dispatch import POLICIES, Candidate, Method, method_for
+from server.core.clock import Clock, SystemClock
+from server.core.dispatch import (
+    POLICIES,
+    Candidate,
+    Method,
+    Policy,
+    age_s,
+    policy_for,
+    unseen_by,
+)
 from server.core.errors import (
     BadRequest,
     ModelNotFound,
     Overloaded,
     Unavailable,
 )
-from server.core.limits import RETRY_AFTER_S
+from server.core.limits import FASTCHAT_SUSPECT_S, RETRY_AFTER_S
+from server.core.rate import Rate
 from server.gateway.worker import Lease, Worker
-from server.wire.fleet import Ability, FleetView, GatewayView, WorkerView
+from server.wire.fleet import Ability, FleetView, GatewayView, Loads, WorkerView
 from server.wire.lanes import Lane
 
 NOTHING: frozenset[str] = frozenset()
@@ -26,16 +36,26 @@ class Fleet:
     """Kept current by `apply`; `take` never waits."""
 
     def __init__(
-        self, gateway_id: str, *, method: Method = "shortest_queue", expected: Iterable[str] = ()
+        self,
+        gateway_id: str,
+        *,
+        method: Method = "shortest_queue",
+        expected: Iterable[str] = (),
+        clock: Clock | None = None,
     ) -> None:
         self._id = gateway_id
         self._method = method
-        self._policy = POLICIES[method]
+        self._clock = clock or SystemClock()
+        self._heard_at = self._clock.monotonic()
+        self._asked: dict[str, Rate] = {}
+        """By model, how often this gateway sends to its workers."""
         self.gateways: tuple[GatewayView, ...] = ()
         """All that listen to the controller, this one included."""
         self._workers: dict[str, Worker] = {}
         self._by_model: dict[str, list[Worker]] = {}
         self._contexts: dict[str, int | None] = {}
+        self._seldom_told: set[str] = set()
+        """Models of which a worker beats so seldom that its reports are always old."""
         self._expected = frozenset(expected)
         self._known = set(expected)
         self._controller = ""
@@ -49,9 +69,8 @@ class Fleet:
     def apply(self, view: FleetView) -> list[Origin]:
         """Take over what the controller says. Returns the origins of workers that are gone."""
         self.heard = True
+        self._heard_at = self._clock.monotonic()
         self.gateways = view.gateways
-        if self._method == "shortest_queue":  # the best that there is, and that depends
-            self._policy = POLICIES[method_for(max(1, len(view.gateways)))]
         said = {worker.address: worker for worker in view.workers}
         if view.controller != self._controller:
             self._controller = view.controller
@@ -66,6 +85,14 @@ class Fleet:
             if worker in left or worker.view.state == "suspect":
                 self._move_away(worker)
         return [worker.origin for worker in left]
+
+    def hear(self, said: Loads) -> None:
+        """Take over how busy workers are."""
+        self._heard_at = self._clock.monotonic()
+        for address, load in said.loads.items():
+            worker = self._workers.get(address)
+            if worker is not None:
+                worker.update(worker.view.model_copy(update={"load": load}))
 
     def _update(self, address: str, view: WorkerView) -> None:
         worker = self._workers.get(address)
@@ -84,6 +111,11 @@ class Fleet:
             for model, workers in self._by_model.items()
         }
         self._known |= self._by_model.keys()
+        self._seldom_told = {
+            model
+            for model, workers in self._by_model.items()
+            if any(worker.view.protocol == "fastchat" for worker in workers)
+        }
 
     def _move_away(self, worker: Worker) -> None:
         """Free the requests that wait there, where another worker can help."""
@@ -119,7 +151,7 @@ class Fleet:
         worker = free[0]
         if len(free) > 1:
             candidates = [one.as_candidate() for one in free]
-            chosen = self._choose(candidates, affinity)
+            chosen = self._choose(candidates, self._policy(model), affinity)
             worker = self._workers[chosen.address]
         return Lease(worker, model, ability, but, request_id, self._waiting, candidates)
 
@@ -133,11 +165,31 @@ class Fleet:
             return False
         return True
 
-    def _choose(self, candidates: Sequence[Candidate], affinity: bytes | None) -> Candidate:
+    def _policy(self, model: str) -> Policy:
+        """For one request to `model`."""
+        if self._method != "shortest_queue":
+            return POLICIES[self._method]
+        gateways = max(1, len(self.gateways))
+        return policy_for(gateways, self._unseen(model, gateways) if gateways > 1 else 0.0)
+
+    def _unseen(self, model: str, gateways: int) -> float:
+        """How many requests of the others this gateway cannot have heard of yet."""
+        now = self._clock.monotonic()
+        asked = self._asked.setdefault(model, Rate())
+        own_per_s = asked.per_s(now)
+        asked.count(now)
+        oldest_s = age_s(len(self._workers), now - self._heard_at)
+        if model in self._seldom_told:
+            oldest_s = max(oldest_s, FASTCHAT_SUSPECT_S)
+        return unseen_by(gateways, own_per_s, oldest_s)
+
+    def _choose(
+        self, candidates: Sequence[Candidate], policy: Policy, affinity: bytes | None
+    ) -> Candidate:
         if affinity is None:
-            chosen = self._policy(candidates)
+            chosen = policy(candidates)
         else:
-            chosen = affine(candidates, affinity, otherwise=self._policy)
+            chosen = affine(candidates, affinity, otherwise=policy)
         assert chosen is not None  # there are some
         return chosen
 

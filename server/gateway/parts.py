@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from socket import gethostname
 
-import httpx
-
 from server.clients.fleet import ControllerClient
 from server.clients.http import HTTPClient
 from server.core.clock import Clock
@@ -33,7 +31,8 @@ from server.gateway.sight.spans import open_spans
 from server.ledger.ledger import Ledger
 from server.web.background import kept_running
 from server.web.drain import Drain
-from server.wire.fleet import GatewayView
+from server.web.memory import give_back
+from server.wire.fleet import GatewayView, Loads
 from server.wire.process import GatewayProcess, app_key
 
 FIRST_VIEW_S = 3.0
@@ -50,7 +49,9 @@ class Parts:
         has a new `id`. Raises `StartError`."""
         own, gateway = GatewayView(id=id or new_id("gw"), address=address), settings.gateway
         self.own = own
-        self.fleet = Fleet(own.id, method=settings.dispatch, expected=settings.expected_models)
+        self.fleet = Fleet(
+            own.id, method=settings.dispatch, expected=settings.expected_models, clock=clock
+        )
         self.routes = Routes(gateway.routes)
         self.ledger = Ledger.open(Path(settings.ledger_file)) if settings.ledger_file else None
         self.customers = Customers(
@@ -75,18 +76,15 @@ class Parts:
             log_requests=gateway.log_requests,
         )
         self.http = HTTPClient()
-        self.rare_http = httpx.AsyncClient(
-            trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=None)
-        )
         self.controller = ControllerClient(settings.controller_url, settings.secret)
-        siblings = Siblings(self.fleet, own.id, settings.secret, self.rare_http)
+        siblings = Siblings(self.fleet, own.id, settings.secret, self.http)
         self.ours = Ours(self.fleet, self.sight, siblings)
         self.relay = Relay(
             self.fleet,
             self.routes,
             self.customers,
             self.sight,
-            Asking(self.http, FastChatUpstream(self.rare_http), settings.secret, own.id),
+            Asking(self.http, FastChatUpstream(self.http), settings.secret, own.id),
             drain,
             budget,
             affinity=gateway.affinity,
@@ -101,6 +99,7 @@ class Parts:
             if self.spans is not None:
                 stack.push_async_callback(self.spans.aclose)
                 await stack.enter_async_context(kept_running(self.spans.run(), "sending traces"))
+            await stack.enter_async_context(kept_running(give_back(), "giving memory back"))
             heard = asyncio.Event()
             following = kept_running(self._follow(heard), "following the fleet")
             await stack.enter_async_context(following)
@@ -111,13 +110,15 @@ class Parts:
     async def aclose(self) -> None:
         """Close what is open from the beginning."""
         self.http.close()
-        await self.rare_http.aclose()
         await self.controller.aclose()
 
     async def _follow(self, heard: asyncio.Event) -> None:
         told = ""
         """The controller that knows that we demand keys."""
-        async for view in self.controller.watch(self.own):
+        async for view in self.controller.follow(self.own):
+            if isinstance(view, Loads):
+                self.fleet.hear(view)
+                continue
             for origin in self.fleet.apply(view):
                 self.http.forget(origin)
             heard.set()

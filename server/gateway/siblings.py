@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TypeVar
+from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
+from server.clients.calls import fetch
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
+from server.core.errors import BadAnswer, TransportError
 from server.gateway.fleet import Fleet
 from server.wire.fleet import SECRET_HEADER, GatewayView
 
@@ -21,12 +26,10 @@ SIBLING_S = 1.0
 
 
 class Siblings:
-    def __init__(
-        self, fleet: Fleet, own_id: str, secret: SecretStr, http: httpx.AsyncClient
-    ) -> None:
+    def __init__(self, fleet: Fleet, own_id: str, secret: SecretStr, http: HTTPClient) -> None:
         self._fleet = fleet
         self._own_id = own_id
-        self._headers = {SECRET_HEADER: secret.get_secret_value()}
+        self._secret: Header = (SECRET_HEADER.encode(), secret.get_secret_value().encode())
         self._http = http
 
     async def ask(self, path: str, kind: type[T]) -> list[T]:
@@ -39,14 +42,20 @@ class Siblings:
 
     async def _ask_one(self, gateway: GatewayView, path: str, kind: type[T]) -> T | None:
         try:
-            answer = await self._http.get(
-                gateway.address + path, headers=self._headers, timeout=SIBLING_S
+            said = await fetch(
+                self._http,
+                Origin.parse(gateway.address),
+                quote(path).encode(),  # an id in it may be anything
+                headers=(self._secret,),
+                method=b"GET",
+                within_s=SIBLING_S,
             )
-            if answer.status_code == 404:
+            if said.status == 404:
                 return None
-            answer.raise_for_status()
-            return kind.model_validate_json(answer.content)
-        except (httpx.HTTPError, ValidationError) as error:
+            if said.status != 200:
+                raise BadAnswer(f"it answered {said.status}")
+            return kind.model_validate_json(said.body)
+        except (TransportError, ValueError) as error:  # its address and its JSON are not ours
             log.warning(
                 "another gateway did not answer", extra={"gateway": gateway.id, "cause": str(error)}
             )

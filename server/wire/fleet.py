@@ -8,7 +8,8 @@
     gateway  -> POST /fleet/close      Close            it demands keys, so shall you
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
     anyone   -> GET  /fleet             FleetView        now
-    gateway  -> GET  /fleet/events     FleetView, one a line, at once and after every change
+    anyone   -> GET  /fleet/events     FleetView, one a line, at once and after every change
+    gateway  -> the same with `LOADS_HEADER`: Loads where nothing else has changed
 
 All of them carry the header `SECRET_HEADER`. `VERSION` changes when an old peer would misread.
 """
@@ -19,6 +20,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.core.limits import HEARTBEAT_S
 from server.wire.lanes import Lane
 
 VERSION: Final = 1
@@ -27,6 +29,8 @@ GATEWAY_HEADER: Final = "x-shortline-gateway"
 """Names the gateway that sent a request, so that a worker can report whose requests it has."""
 GATEWAY_ADDRESS_HEADER: Final = "x-shortline-gateway-address"
 """Of a gateway's subscription: where the other gateways reach it and nobody else."""
+LOADS_HEADER: Final = "x-shortline-loads"
+"""Of a subscription, with any value: loads that change are wanted alone, and soon."""
 DEADLINE_HEADER: Final = "x-shortline-deadline-ms"
 """To a worker: milliseconds that are left for a request; by then it has ended, with an error."""
 
@@ -93,6 +97,9 @@ class Registered(Frozen):
     draining: bool = False
     """It gets nothing new. It remembers that for the next controller, should this one be lost."""
     beat_s: float
+    """Beat at least so often,"""
+    soon_s: float = HEARTBEAT_S
+    """and after a change of the load, but not sooner than this after the last beat."""
 
 
 class Beat(WorkerRef):
@@ -121,3 +128,17 @@ class FleetView(Frozen):
     worker is absent means nothing yet."""
     workers: tuple[WorkerView, ...] = ()
     gateways: tuple[GatewayView, ...] = ()
+
+
+class Loads(Frozen):
+    """One line of a subscription that wants loads alone: what has changed since the last line.
+
+    None at all is a sign of life.
+    """
+
+    loads: dict[str, Load]
+    """By the worker's address."""
+
+
+LOADS_START: Final = b'{"loads":'
+"""How a line of `Loads` begins, and no `FleetView` does."""

@@ -30,26 +30,31 @@ def app_key(secret: SecretStr) -> SecretStr:
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-    """What is wrong with a line that holds secrets is told without the line."""
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # what is wrong with a line is told without its secrets
+        defer_build=True,  # every process knows all of them, and reads one
+    )
 
 
 class Report(Frozen):
     state: Literal["loading", "waiting", "ready", "failed"]
     """`waiting` stands beside the others: what this process speaks for is not there."""
     detail: str = ""
-    """For people: what is being loaded, why it failed, what it waits for (empty: for nothing any
-    more)."""
+    """For people: what is being loaded, why it failed, what it waits for or who refuses it (empty:
+    nothing any more)."""
     address: str = ""
     """`http://host:port`, once ready."""
 
 
 class Request(Frozen):
-    """Wishes of an operator. Heard from the app server only; there is no answer but what the
-    launcher's state says next."""
+    """Wishes of an operator. Heard from the app server and the command line only; there is no
+    answer but what the launcher's state says next."""
 
-    ask: Literal["start", "stop", "restart"]
-    """`stop` lets running requests end; `start` works also on what has been given up."""
+    ask: Literal["start", "stop", "restart", "drain"]
+    """`stop` lets running requests end; `drain` sends it nothing new; `start` takes either back,
+    and works also on what has been given up."""
     child: str
     """Name of a worker, as in `RoleSettings.name`."""
 
@@ -92,6 +97,8 @@ class GatewayProcess(RoleSettings):
 
 class WorkerProcess(RoleSettings):
     controller_url: str
+    draining: bool = False
+    """An operator wants it to get nothing new, from the first."""
 
 
 class ModelWorkerProcess(WorkerProcess):
@@ -115,7 +122,7 @@ class AppProcess(RoleSettings):
     """SQLAlchemy's address of it."""
     webui: bool = True
     """False: only the API, no pages."""
-    api: AppSettings = AppSettings()
-    chat: ChatSettings = ChatSettings()
+    api: AppSettings = Field(default_factory=AppSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
     expected_models: tuple[str, ...] = ()
     """Configured here, whether they are up or not."""

@@ -29,7 +29,11 @@ def reading_key(secret: SecretStr) -> SecretStr:
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        defer_build=True,  # most gateways are never asked
+    )
 
 
 class SeenCandidate(Frozen):

@@ -1,19 +1,23 @@
-"""A worker's heart: it registers with the controller, says how busy it is, and says goodbye."""
+"""A worker's heart: it registers with the controller, says how busy it is, and says goodbye.
+
+It beats at a steady pace, and soon after it is stirred, as often as the controller can bear.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import uniform
 
 from server.clients.fleet import ControllerClient
-from server.core.errors import TransportError
+from server.core.errors import BadAnswer, TransportError
 from server.core.ids import new_id
-from server.core.limits import HEARTBEAT_S
+from server.core.limits import BEAT_SOON_S, HEARTBEAT_S
 from server.web.background import kept_running
 from server.wire.fleet import Beat, Load, Registered, Registration, WorkerRef
+from server.worker.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +32,27 @@ class Heart:
     """
 
     def __init__(
-        self, controller: ControllerClient, registration: Registration, load: Callable[[], Load]
+        self,
+        controller: ControllerClient,
+        registration: Registration,
+        load: Callable[[], Load],
+        *,
+        standing: Standing | None = None,
+        draining: bool = False,
     ) -> None:
+        """`standing` hears whether the controller takes us in; `draining`: it is to send us
+        nothing new from the first."""
         self._controller = controller
         self._registration = registration
         self._load = load
+        self._standing = standing or Standing()
         self._left = False
-        self._draining = False
+        self._draining = draining
+        self._stirred = asyncio.Event()
+
+    def stir(self) -> None:
+        """The load has changed: the controller hears of it with a beat that comes soon."""
+        self._stirred.set()
 
     @asynccontextmanager
     async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
@@ -65,18 +83,35 @@ class Heart:
                 known = answer.known
                 if known:
                     self._draining = answer.draining
+                    self._standing.taken()
                 failures = 0
-                pause_s = answer.beat_s if known else 0.0
-            except TransportError:  # the client logs it, once a minute
+                if known:
+                    await self._rest(answer)
+            except TransportError as error:  # the client logs it, once a minute
+                if isinstance(error, BadAnswer):
+                    self._standing.refused(str(error))
                 failures += 1
-                pause_s = min(RETRY_MAX_S, 0.1 * 2**failures) * uniform(0.8, 1.2)
-            await asyncio.sleep(min(pause_s, HEARTBEAT_S))
+                await asyncio.sleep(min(RETRY_MAX_S, 0.1 * 2**failures) * uniform(0.8, 1.2))
         await asyncio.Event().wait()  # a worker that has left must not register again
+
+    async def _rest(self, answer: Registered) -> None:
+        """Until the next beat: it comes sooner if there is something to say."""
+        beat_s = min(answer.beat_s, HEARTBEAT_S)
+        soon_s = min(max(answer.soon_s, BEAT_SOON_S), beat_s)
+        await asyncio.sleep(soon_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(beat_s - soon_s):
+                await self._stirred.wait()
+
+    def _look(self) -> Load:
+        """What is said now; whoever stirs us from here on has something new."""
+        self._stirred.clear()
+        return self._load()
 
     async def _register(self) -> Registered:
         self._registration = self._registration.model_copy(
             update={
-                "load": self._load(),
+                "load": self._look(),
                 "generation": new_id("gen"),
                 "draining": self._draining,
             }
@@ -88,7 +123,7 @@ class Heart:
     async def _beat(self) -> Registered:
         own = self._registration
         return await self._controller.beat(
-            Beat(address=own.address, generation=own.generation, load=self._load())
+            Beat(address=own.address, generation=own.generation, load=self._look())
         )
 
     async def _leave(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from server.core.clock import Clock, SystemClock
@@ -28,6 +28,8 @@ class Slots:
         self.queue = queue
         self.cancelled = 0
         """Requests that ended because somebody left or time was up."""
+        self.changed: Callable[[], None] = lambda: None
+        """Is called when there is one request more here, or one less."""
         self._clock = clock or SystemClock()
         self._running = 0
         self._batch = 0
@@ -48,6 +50,7 @@ class Slots:
         if not self._has_slot(lane):
             self._make_room(lane)
         self._by_gateway[gateway] += 1
+        self.changed()
         try:
             await self._enter(lane)
             began = self._pace.begin()
@@ -129,6 +132,7 @@ class Slots:
         self._by_gateway[gateway] -= 1
         if not self._by_gateway[gateway]:
             del self._by_gateway[gateway]
+        self.changed()
 
 
 def _came(turn: asyncio.Future[None]) -> bool:

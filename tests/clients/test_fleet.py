@@ -3,15 +3,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
 from server.clients import fleet as module
 from server.clients.fleet import ControllerClient
 from server.core.errors import BadAnswer, ConnectFailed, CutOff
-from server.wire.fleet import Beat, FleetView, Load, Registration, WorkerRef
+from server.wire.fleet import (
+    Beat,
+    FleetView,
+    GatewayView,
+    Load,
+    Loads,
+    Registration,
+    WorkerRef,
+)
 from tests.fakes.clock import ManualClock
 from tests.fakes.controller import SECRET, controller
 from tests.fakes.upstream import Received, Writer, says, upstream, whole
@@ -112,6 +120,38 @@ async def test_views_cut_into_pieces_are_whole_and_only_the_latest_counts() -> N
         await client.aclose()
 
 
+async def test_a_gateway_is_told_of_loads_as_they_change_and_the_others_hear_of_it() -> None:
+    gateway = GatewayView(id="gw", address="http://127.0.0.1:9001")
+    async with controller() as fleet:
+        client = ControllerClient(fleet.url, SECRET)
+        await client.register(REGISTRATION)
+        async with aclosing(client.follow(gateway)) as lines, asyncio.timeout(5):
+            whole = await anext(lines)
+            assert isinstance(whole, FleetView)
+            assert whole.gateways == (gateway,)
+            load = Load(running=2, by_gateway={"other": 2})
+            await client.beat(Beat(address=A, generation="g1", load=load))
+            assert await anext(lines) == Loads(loads={A: load})
+        await client.aclose()
+
+
+async def test_of_many_lines_at_once_the_last_whole_one_counts_and_the_loads_after_it() -> None:
+    def loads(running: int) -> bytes:
+        return Loads(loads={A: Load(running=running)}).model_dump_json().encode() + b"\n"
+
+    many = NDJSON + EMPTY + loads(1) + EMPTY + loads(2) + loads(3)
+    async with upstream(says(many)) as fake:
+        client = ControllerClient(fake.url, SECRET)
+        async with aclosing(client.follow(GatewayView(id="gw", address=""))) as lines:
+            async with asyncio.timeout(5):
+                found = [await anext(lines) for _ in range(3)]
+        assert found == [
+            FleetView(workers=()),
+            *(Loads(loads={A: Load(running=n)}) for n in (2, 3)),
+        ]
+        await client.aclose()
+
+
 async def test_a_wrong_secret_is_said_clearly_and_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -189,15 +229,11 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 
 async def test_the_secret_does_not_show_in_errors() -> None:
-    client = ControllerClient(NOWHERE, SECRET, transport=httpx.MockTransport(_refuse))
+    client = ControllerClient(NOWHERE, SECRET)
     with pytest.raises(ConnectFailed) as caught:
         await client.view()
     assert SECRET.get_secret_value() not in repr(caught.value)
     await client.aclose()
-
-
-def _refuse(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("refused", request=request)
 
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

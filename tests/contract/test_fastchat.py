@@ -10,6 +10,7 @@ import pytest
 from openai import APIError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
+from server.clients.http import HTTPClient
 from server.core.settings import GatewaySettings, ModelSettings
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.wire.fleet import WorkerRef
@@ -46,12 +47,13 @@ async def test_a_fastchat_worker_joins_our_controller_and_serves_openai_requests
     address = await started.fastchat_worker(with_secret(fleet.url))
     [worker] = fleet.registry.view().workers
     assert (worker.address, worker.protocol, worker.models) == (address, "fastchat", ("echo",))
-    async with httpx.AsyncClient(trust_env=False) as http:
-        fields = {"model": "echo", "messages": HELLO, "stream": True}
-        async with FastChatUpstream(http).answer(address, "chat", fields) as answer:
-            body = b""
-            while chunk := await answer.chunk():
-                body += chunk
+    pool = HTTPClient()
+    fields = {"model": "echo", "messages": HELLO, "stream": True}
+    async with FastChatUpstream(pool).answer(address, "chat", fields) as answer:
+        body = b""
+        while chunk := await answer.chunk():
+            body += chunk
+    pool.close()
     *events, done = body.removesuffix(b"\n\n").split(b"\n\n")
     assert done == b"data: [DONE]"
     choices = [json.loads(event.removeprefix(b"data: "))["choices"][0] for event in events]

@@ -9,8 +9,15 @@ from server.controller.registry import Registry
 from server.core.clock import SystemClock
 from server.web.asgi import Message, Scope
 from server.web.drain import Drain
-from server.wire.fleet import GATEWAY_ADDRESS_HEADER, GATEWAY_HEADER, FleetView
-from tests.controller.registrations import A, beat, registration
+from server.wire.fleet import (
+    GATEWAY_ADDRESS_HEADER,
+    GATEWAY_HEADER,
+    LOADS_HEADER,
+    LOADS_START,
+    FleetView,
+    Loads,
+)
+from tests.controller.registrations import A, B, beat, ref, registration
 from tests.fakes.clock import ManualClock
 from tests.fakes.waiting import until
 
@@ -18,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 NOBODY: Scope = {"headers": []}
+FOLLOWER: Scope = {"headers": [(LOADS_HEADER.encode(), b"1")]}
 
 
 def gateway(id: str) -> Scope:
@@ -46,10 +54,20 @@ class Subscriber:
             await self.lines.put(message["body"])
 
     async def next(self) -> FleetView:
+        return FleetView.model_validate_json(await self.line())
+
+    async def running(self) -> dict[str, int]:
+        """Of a line of loads, by address."""
+        line = await self.line()
+        assert line.startswith(LOADS_START)
+        loads = Loads.model_validate_json(line).loads
+        return {address: load.running for address, load in loads.items()}
+
+    async def line(self) -> bytes:
         async with asyncio.timeout(5):
             line = await self.lines.get()
         assert line.endswith(b"\n")
-        return FleetView.model_validate_json(line)
+        return line
 
 
 async def test_a_subscriber_hears_at_once_and_after_every_change() -> None:
@@ -76,6 +94,87 @@ async def test_a_slow_subscriber_gets_the_latest_and_no_backlog() -> None:
     feed.cancel()
 
 
+async def test_who_follows_loads_is_told_of_those_that_changed_and_of_all_else_in_whole() -> None:
+    registry, subscriber = Registry(ManualClock()), Subscriber()
+    registry.register(registration())
+    registry.register(registration(B))
+    feed = asyncio.create_task(Feed(registry, Drain())(FOLLOWER, never, subscriber.send))
+    assert [w.address for w in (await subscriber.next()).workers] == [A, B]
+    registry.beat(beat(running=1))
+    assert await subscriber.running() == {A: 1}
+    registry.beat(beat(B, running=2))
+    assert await subscriber.running() == {B: 2}
+    registry.beat(beat(running=3))
+    registry.drain(ref(B))
+    view = await subscriber.next()
+    assert [(w.load.running, w.state) for w in view.workers] == [(3, "ready"), (2, "draining")]
+    feed.cancel()
+
+
+async def test_loads_wait_for_one_another_and_nothing_else_waits_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.controller.feed.LOADS_SOON_S", 1_000.0)
+    registry, subscriber = Registry(ManualClock()), Subscriber()
+    registry.register(registration())
+    feed = asyncio.create_task(Feed(registry, Drain())(FOLLOWER, never, subscriber.send))
+    await subscriber.next()
+    registry.beat(beat(running=1))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert subscriber.lines.empty(), "it is too soon"
+    registry.register(registration(B))
+    assert [w.load.running for w in (await subscriber.next()).workers] == [1, 0]
+    feed.cancel()
+
+
+async def test_a_change_of_the_fleet_is_told_while_loads_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.controller.feed.HEARTBEAT_S", 1_000.0)
+    monkeypatch.setattr("server.controller.feed.LOADS_SOON_S", 0.0)
+    registry, subscriber = Registry(ManualClock()), Subscriber()
+    feed = asyncio.create_task(Feed(registry, Drain())(FOLLOWER, never, subscriber.send))
+    await subscriber.next()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    registry.register(registration())
+    assert [w.address for w in (await subscriber.next()).workers] == [A]
+    feed.cancel()
+
+
+async def test_a_follower_that_reads_slowly_gets_each_load_once_in_its_latest_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.controller.feed.LOADS_SOON_S", 0.0)
+    registry, subscriber = Registry(ManualClock()), Subscriber()
+    registry.register(registration())
+    registry.register(registration(B))
+    feed = asyncio.create_task(Feed(registry, Drain())(FOLLOWER, never, subscriber.send))
+    await until(subscriber.lines.full)
+    registry.beat(beat(running=1))
+    for _ in range(20):  # this line is written, and nobody takes it
+        await asyncio.sleep(0)
+    for running in range(2, 100):
+        registry.beat(beat(running=running))
+    registry.beat(beat(B, running=7))
+    await subscriber.next()
+    assert [await subscriber.running() for _ in range(2)] == [{A: 1}, {A: 99, B: 7}]
+    feed.cancel()
+
+
+async def test_a_quiet_follower_is_told_that_the_controller_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.controller.feed.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("server.controller.feed.LOADS_SOON_S", 0.01)
+    registry, subscriber = Registry(SystemClock()), Subscriber()
+    feed = asyncio.create_task(Feed(registry, Drain())(FOLLOWER, never, subscriber.send))
+    await subscriber.next()
+    assert [await subscriber.running() for _ in range(2)] == [{}, {}]
+    feed.cancel()
+
+
 async def test_gateways_know_of_one_another_while_they_listen() -> None:
     registry, first, second = Registry(SystemClock()), Subscriber(), Subscriber()
     feed = Feed(registry, Drain())
@@ -97,11 +196,12 @@ async def test_a_quiet_fleet_still_gives_signs_of_life(monkeypatch: pytest.Monke
     feed.cancel()
 
 
-async def test_a_stopping_controller_ends_its_subscriptions_at_once() -> None:
+@pytest.mark.parametrize("who", [NOBODY, FOLLOWER])
+async def test_a_stopping_controller_ends_its_subscriptions_at_once(who: Scope) -> None:
     registry, subscriber, drain = Registry(SystemClock()), Subscriber(), Drain()
     feed = Feed(registry, drain)
     waking = asyncio.create_task(feed.wake_at_stop())
-    serving = asyncio.create_task(feed(NOBODY, never, subscriber.send))
+    serving = asyncio.create_task(feed(who, never, subscriber.send))
     await subscriber.next()
     drain.begun.set()
     async with asyncio.timeout(1):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from server.core.limits import HEARTBEAT_S
+from server.core.limits import BEAT_SOON_S, BEATS_PER_S, HEARTBEAT_S
 from server.wire.fleet import SECRET_HEADER
 from tests.controller.registrations import A, beat, ref, registration
 from tests.fakes.controller import SECRET, controller
@@ -30,8 +30,9 @@ async def test_every_fleet_path_demands_the_secret_and_changes_nothing_without_i
 
 
 async def test_a_workers_life_from_register_to_leave() -> None:
-    known = {"known": True, "draining": False, "beat_s": HEARTBEAT_S}
-    unknown = {"known": False, "draining": False, "beat_s": HEARTBEAT_S}
+    often = {"beat_s": HEARTBEAT_S, "soon_s": BEAT_SOON_S}
+    known = {"known": True, "draining": False} | often
+    unknown = {"known": False, "draining": False} | often
     async with controller() as fleet, httpx.AsyncClient(base_url=fleet.url, headers=INSIDE) as http:
 
         async def post(path: str, body: dict[str, object]) -> object:
@@ -50,6 +51,15 @@ async def test_a_workers_life_from_register_to_leave() -> None:
         assert await post("/fleet/leave", a_ref) == known
         assert await post("/fleet/lost", a_ref) == unknown
         assert (await http.get("/fleet")).json()["workers"] == []
+
+
+async def test_many_workers_are_told_to_beat_less_often() -> None:
+    async with controller() as fleet, httpx.AsyncClient(base_url=fleet.url, headers=INSIDE) as http:
+        for number in range(200):
+            fleet.registry.register(registration(f"http://127.0.0.1:{10_000 + number}"))
+        fleet.registry.register(registration())
+        answer = await http.post("/fleet/beat", json=beat().model_dump())
+        assert answer.json()["soon_s"] == pytest.approx(201 / BEATS_PER_S)
 
 
 @pytest.mark.parametrize(

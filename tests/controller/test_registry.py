@@ -194,6 +194,28 @@ def test_loads_are_published_together_and_not_too_often(
     assert [w.load.running for w in registry.view().workers] == [1, 2]
 
 
+def test_who_follows_loads_hears_of_each_at_once_and_of_nothing_else(
+    registry: Registry, clock: ManualClock
+) -> None:
+    registry.register(registration())
+    members, loads = registry.members.revision, registry.loads.changes.revision
+    registry.beat(beat(running=1))
+    assert registry.loads.changes.revision == loads + 1
+    registry.beat(beat(running=1))
+    clock.advance(LOADS_S)
+    registry.sweep()
+    assert (registry.members.revision, registry.loads.changes.revision) == (members, loads + 1)
+    registry.drain(ref())
+    assert (registry.members.revision, registry.loads.changes.revision) == (members + 1, loads + 1)
+
+
+def test_a_worker_that_is_gone_has_no_load(registry: Registry) -> None:
+    registry.register(registration())
+    registry.beat(beat(running=1))
+    registry.remove(ref(), "worker left")
+    assert registry.loads.since(0) == b'{"loads":{}}\n'
+
+
 def test_a_fastchat_worker_is_given_fastchats_own_time(
     registry: Registry, clock: ManualClock
 ) -> None:

@@ -62,6 +62,7 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ('openai_api: {host: 0.0.0.0, api_keys: [""]}', "at least 8 plain characters"),
         ("openai_api: {api_keys: [ключключ]}", "at least 8 plain characters"),
         ("models: [{name: a}]", "models.0.path: Field required"),
+        ("models: [{name: a, path: '', engine: embeddings}]", "models.0.path: Field required"),
         ("models: [{name: a, path: b}, {name: a, path: c}]", "named more than once: a"),
         ("models: [{name: ../a, path: b, speed: .nan}]", "speed"),
         ("models: [{name: 'a b', path: b}]", "models.0.name"),
@@ -203,3 +204,10 @@ def test_a_list_of_models_that_is_all_comments_is_empty(tmp_path: Path) -> None:
 def test_a_variable_of_the_build_is_no_setting(tmp_path: Path) -> None:
     environ = {"SHORTLINE_WEB": "require"}
     assert read_settings(FleetSettings, tmp_path / "none", environ=environ) == FleetSettings()
+
+
+def test_a_model_that_loads_nothing_needs_no_path(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("models: [{name: a, engine: echo}]", "utf-8")
+    (model,) = read_settings(FleetSettings, file).models
+    assert model.path == ""

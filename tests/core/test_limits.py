@@ -9,6 +9,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 def test_the_limits_are_the_promised_ones() -> None:
     assert (limits.HEARTBEAT_S, limits.SUSPECT_S, limits.EVICT_S) == (2, 5, 15)
+    assert (limits.BEAT_SOON_S, limits.LOADS_SOON_S, limits.BEATS_PER_S) == (0.05, 0.05, 1000)
     assert (limits.RESTART_MIN_S, limits.RESTART_MAX_S) == (0.5, 30)
     assert (limits.CRASHES_TO_QUARANTINE, limits.CRASH_WINDOW_S) == (5, 60)
     assert (limits.CONNECT_S, limits.FIRST_TOKEN_S, limits.BETWEEN_TOKENS_S) == (2, 60, 30)

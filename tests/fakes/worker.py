@@ -43,10 +43,18 @@ class Worker:
 
 @asynccontextmanager
 async def local_worker(
-    model: ModelSettings = ECHO, *, load: Load = load_engine, controller_url: str = NOBODY
+    model: ModelSettings = ECHO,
+    *,
+    load: Load = load_engine,
+    controller_url: str = NOBODY,
+    draining: bool = False,
 ) -> AsyncIterator[Worker]:
     settings = ModelWorkerProcess(
-        name="worker", secret=SECRET, controller_url=controller_url, model=model
+        name="worker",
+        secret=SECRET,
+        controller_url=controller_url,
+        model=model,
+        draining=draining,
     )
     drain = Drain()
     app = create_app(settings, drain, Said(), "http://127.0.0.1:1", load=load)

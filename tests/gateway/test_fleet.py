@@ -7,11 +7,13 @@ import pytest
 
 from server.core.errors import BadRequest, ModelNotFound, Overloaded, Unavailable
 from server.gateway.fleet import Fleet
-from server.wire.fleet import FleetView, GatewayView, WorkerView
+from server.wire.fleet import FleetView, GatewayView, Load, Loads, WorkerView
 from server.wire.lanes import Lane
+from tests.fakes.clock import ManualClock
 from tests.gateway.conftest import view
 
 A, B = "http://127.0.0.1:30001", "http://127.0.0.1:30002"
+SIBLINGS = [f"sibling-{number}" for number in range(15)]
 
 
 def fleet(*workers: WorkerView) -> Fleet:
@@ -124,17 +126,60 @@ async def test_requests_that_belong_together_stay_together_while_it_is_no_burden
     assert there.take("m", "chat", affinity=b"session").worker.view.address == first
 
 
-async def test_of_several_gateways_none_runs_after_the_smallest_report() -> None:
-    several = tuple(GatewayView(id=id, address=f"http://{id}") for id in ("gw", "g2"))
-    loads = [{"running": running} for running in (0, 1, 1, 1)]
-    views = [
-        view(f"http://127.0.0.1:{30001 + i}", slots=8, load=load) for i, load in enumerate(loads)
-    ]
-    there = Fleet("gw")
-    there.apply(FleetView(controller="c1", workers=tuple(views), gateways=several))
-    for _ in range(4):
-        there.take("m", "chat")
-    assert set(there.in_flight().values()) == {1}
+def several(clock: ManualClock, *workers: WorkerView) -> Fleet:
+    """What one of sixteen gateways knows."""
+    gateways = tuple(GatewayView(id=id, address=f"http://{id}") for id in ("gw", *SIBLINGS))
+    there = Fleet("gw", clock=clock)
+    there.apply(FleetView(controller="c1", workers=workers, gateways=gateways))
+    return there
+
+
+def chosen(there: Fleet, clock: ManualClock, *, every_s: float, times: int = 60) -> set[str]:
+    """Where so many requests go, each of which ends at once."""
+    found = set()
+    for _ in range(times):
+        with there.take("m", "chat") as lease:
+            found.add(lease.worker.view.address)
+        clock.advance(every_s)
+        there.hear(Loads(loads={}))
+    return found
+
+
+async def test_a_gateway_that_is_asked_rarely_believes_its_reports() -> None:
+    clock = ManualClock()
+    there = several(clock, view(A, slots=8), view(B, slots=8, load={"running": 4}))
+    assert chosen(there, clock, every_s=10.0) == {A}
+
+
+async def test_one_that_is_asked_often_knows_that_the_others_have_filled_the_shortest() -> None:
+    clock = ManualClock()
+    there = several(clock, view(A, slots=8), view(B, slots=8, load={"running": 4}))
+    assert chosen(there, clock, every_s=0.01) == {A, B}
+
+
+async def test_reports_that_have_grown_old_decide_nothing() -> None:
+    clock = ManualClock()
+    there = several(clock, view(A, slots=8), view(B, slots=8, load={"running": 4}))
+    assert chosen(there, clock, every_s=1.0, times=10) == {A}
+    clock.advance(60.0)
+    there.take("m", "chat")
+    assert {there.take("m", "chat").worker.view.address for _ in range(10)} == {A, B}
+
+
+async def test_reports_of_fastchats_workers_are_always_old() -> None:
+    clock = ManualClock()
+    idle = view(A, slots=8, protocol="fastchat")
+    there = several(clock, idle, view(B, slots=8, load={"running": 4}))
+    assert chosen(there, clock, every_s=1.0) == {A, B}
+
+
+async def test_a_load_that_is_heard_of_counts_without_what_is_ours() -> None:
+    there = fleet(view(A), view(B))
+    load = Load(running=3, by_gateway={"gw": 1})
+    there.hear(Loads(loads={A: load, "http://127.0.0.1:1": Load(running=9)}))
+    found = {worker.view.address: worker for worker in there.workers()}
+    assert (found[A].others, found[B].others) == (2, 0)
+    assert found[A].view == view(A, load=load)
 
 
 async def test_a_new_controller_that_has_heard_nobody_yet_takes_nobody_away() -> None:

@@ -81,3 +81,21 @@ async def test_one_that_does_not_answer_is_left_out(ask: dict[str, object]) -> N
         await one.client.post(CHAT, json=ask)
         stats = await one.client.get("/shortline/stats", headers=OURS)
         assert stats.json()[worker.url]["served"] == 1
+
+
+async def test_an_id_is_passed_on_as_it_is_whatever_it_holds() -> None:
+    asked: list[Received] = []
+
+    async def script(request: Received, writer: Writer) -> None:
+        asked.append(request)
+        writer.write(whole(b'{"position": 3}'))
+
+    async with upstream(script) as other, upstream(script) as worker:
+        sibling = GatewayView(id="sibling", address=other.url)
+        async with two(worker, sibling) as (one, _):
+            odd = "/shortline/queue/a%20b%0D%0Ax-evil:%201%0D%0A%E2%82%AC"
+            place = await one.client.get(odd, headers=OURS)
+    assert place.json() == {"position": 3}
+    [request] = asked
+    assert request.head.startswith(f"GET {odd.replace(':', '%3A')}/own HTTP/1.1\r\n".encode())
+    assert request.header("x-evil") is None

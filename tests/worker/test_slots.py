@@ -41,6 +41,18 @@ async def test_what_runs_and_what_waits_is_counted_for_each_gateway() -> None:
     assert slots.load() == Load()
 
 
+async def test_it_says_when_a_request_comes_and_when_it_goes_and_not_when_one_is_refused() -> None:
+    slots = Slots(1, 1)
+    seen: list[int] = []
+    slots.changed = lambda: seen.append(sum(slots.load().by_gateway.values()))
+    async with held(slots, 2):
+        with pytest.raises(Overloaded):
+            async with slots.take("late"):
+                pass
+        assert seen == [1, 2]
+    assert seen == [1, 2, 1, 0]
+
+
 async def test_a_request_without_a_gateway_counts_too() -> None:
     slots = Slots(2, 5)
     async with slots.take():

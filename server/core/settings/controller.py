@@ -17,7 +17,7 @@ class ControllerSettings(ServerSettings):
     port: Port = 20001
     """0: choose a free one."""
     dispatch: Method = "shortest_queue"
-    """`shortest_queue` (`two_choices` where there are several gateways), or `lottery`: at random,
+    """`shortest_queue` (several gateways reckon with one another), or `lottery`: at random,
     in proportion to speed."""
     secret: Secret | None = None
     """Shared by every machine of one fleet; made anew at each start when not set."""

@@ -28,12 +28,12 @@ class LauncherSettings(Section):
 class FleetSettings(Section):
     """The whole of `configs/fleet.yaml` and `configs/app.yaml`."""
 
-    launcher: LauncherSettings = LauncherSettings()
-    controller: ControllerSettings = ControllerSettings()
-    openai_api: GatewaySettings = GatewaySettings()
+    launcher: LauncherSettings = Field(default_factory=LauncherSettings)
+    controller: ControllerSettings = Field(default_factory=ControllerSettings)
+    openai_api: GatewaySettings = Field(default_factory=GatewaySettings)
     models: tuple[ModelSettings, ...] = ()
-    api: AppSettings = AppSettings()
-    chat: ChatSettings = ChatSettings()
+    api: AppSettings = Field(default_factory=AppSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
 
     @field_validator("models", mode="before")
     @classmethod

@@ -44,7 +44,7 @@ class GatewaySettings(ServerSettings):
     own dies in mid-stream."""
     log_requests: bool = False
     """One line in the log for each request, also for those that went well."""
-    tracing: TracingSettings = TracingSettings()
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     """See below."""
 
     @field_validator("routes")

@@ -30,7 +30,11 @@ def is_loopback(host: str) -> bool:
 
 class Section(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        defer_build=True,  # every process knows all the sections, and reads one or two of them
     )
 
 

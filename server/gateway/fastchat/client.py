@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
 
-from server.clients.httpx_errors import typed
+from server.clients.calls import about, begun, fetch, next_chunk
+from server.clients.connection import Header
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.core.clock import Clock
-from server.core.errors import BadAnswer, CutOff
-from server.core.limits import BETWEEN_TOKENS_S, CONNECT_S, FIRST_TOKEN_S, MAX_ANSWER_BYTES
+from server.core.errors import BadAnswer
+from server.core.limits import BETWEEN_TOKENS_S, FIRST_TOKEN_S
 from server.gateway.fastchat.pieces import raise_error, read_object
 from server.wire.fastchat import NUL, PieceSplitter
 
 TEMPLATE_S = 60.0
 """A template is asked for again after so long: another worker may have taken the address."""
 MAX_TEMPLATES = 256
-_TIMEOUT = httpx.Timeout(FIRST_TOKEN_S, connect=CONNECT_S)
-_HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
+_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"application/json"),
+    (b"accept-encoding", b"identity"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class FastChatClient:
     """Raises `ConnectFailed`, `CutOff` or `BadAnswer` when a worker fails, and the `RequestError`
     that its own error stands for."""
 
-    def __init__(self, http: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(self, http: HTTPClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
         self._models: dict[tuple[str, str], Model] = {}
@@ -59,53 +62,36 @@ class FastChatClient:
         return model
 
     async def call(self, address: str, path: str, question: dict[str, Any]) -> dict[str, Any]:
-        with typed(f"the FastChat worker at {address}"):
-            async with self._http.stream(
-                "POST", address + path, timeout=_TIMEOUT, **_json(question)
-            ) as answer:
-                if answer.status_code != 200:
-                    raise BadAnswer(f"the worker answered {path} with {answer.status_code}")
-                said = read_object(await _whole(answer))
-        raise_error(said)
-        return said
+        with about(f"the FastChat worker at {address}"):
+            said = await fetch(
+                self._http,
+                Origin.parse(address),
+                path.encode(),
+                orjson.dumps(question),
+                _HEADERS,
+                within_s=FIRST_TOKEN_S,
+            )
+        if said.status != 200:
+            raise BadAnswer(f"the worker answered {path} with {said.status}")
+        told = read_object(said.body)
+        raise_error(told)
+        return told
 
     async def pieces(self, address: str, asked: dict[str, Any]) -> AsyncGenerator[bytes]:
         """The JSON objects of one stream."""
         splitter = PieceSplitter()
-        with typed(f"the FastChat worker at {address}"):
-            async with self._http.stream(
-                "POST", f"{address}/worker_generate_stream", timeout=_TIMEOUT, **_json(asked)
-            ) as answer:
-                if answer.status_code != 200:
-                    raise BadAnswer(f"the worker answered {answer.status_code}")
-                chunks = answer.aiter_raw()
+        exchange = self._http.request(
+            Origin.parse(address), b"/worker_generate_stream", orjson.dumps(asked), _HEADERS
+        )
+        with about(f"the FastChat worker at {address}"):
+            async with begun(exchange, FIRST_TOKEN_S) as answer:
+                if answer.status != 200:
+                    raise BadAnswer(f"the worker answered {answer.status}")
                 patience_s = FIRST_TOKEN_S
-                while chunk := await _within(patience_s, chunks):
+                while chunk := await next_chunk(answer, patience_s):
                     patience_s = BETWEEN_TOKENS_S
                     for raw in _split(splitter, chunk):
                         yield raw
-
-
-def _json(value: dict[str, Any]) -> dict[str, Any]:
-    return {"content": orjson.dumps(value), "headers": _HEADERS}
-
-
-async def _whole(answer: httpx.Response) -> bytes:
-    body = bytearray()
-    async for part in answer.aiter_raw():
-        body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            raise BadAnswer("the worker's answer has no end")
-    return bytes(body)
-
-
-async def _within(seconds: float, chunks: AsyncIterator[bytes]) -> bytes:
-    """The next chunk, `b""` at the end."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await anext(chunks, b"")
-    except TimeoutError as error:
-        raise CutOff(f"the worker was silent for {seconds:.0f} s") from error
 
 
 def _split(splitter: PieceSplitter, chunk: bytes) -> list[bytes]:

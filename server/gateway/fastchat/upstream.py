@@ -16,9 +16,9 @@ from struct import error as StructError
 from struct import pack
 from typing import Any
 
-import httpx
 import orjson
 
+from server.clients.http import HTTPClient
 from server.core.clock import Clock, SystemClock
 from server.core.errors import BadAnswer, BadRequest, CutOff
 from server.core.limits import MAX_ANSWER_BYTES
@@ -82,7 +82,7 @@ class Events:
 
 
 class FastChatUpstream:
-    def __init__(self, http: httpx.AsyncClient, *, clock: Clock | None = None) -> None:
+    def __init__(self, http: HTTPClient, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._worker = FastChatClient(http, self._clock)
 

@@ -26,6 +26,7 @@ from server.worker.local.loading import load_unless_stopped
 from server.worker.local.model import Model
 from server.worker.local.routes import OpenAIRoutes
 from server.worker.local.tokenize import TokenizeRoute
+from server.worker.standing import Standing
 
 
 def create_app(
@@ -42,6 +43,7 @@ def create_app(
     openai = OpenAIRoutes(model)
     fastchat = FastChatRoutes(model)
     joined = settings.model.fastchat_controller
+    standing = Standing(say)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -50,7 +52,14 @@ def create_app(
         controller = ControllerClient(settings.controller_url, settings.secret)
         async with AsyncExitStack() as stack:
             stack.callback(model.engine.close)
-            heart = Heart(controller, _registration(model, address), model.load)
+            heart = Heart(
+                controller,
+                _registration(model, address),
+                model.load,
+                standing=standing,
+                draining=settings.draining,
+            )
+            model.slots.changed = heart.stir
             await stack.enter_async_context(heart.beating(drain.begun))
             if joined is not None:
                 other = FastChatHeart(joined, address, fastchat.status)
@@ -62,7 +71,8 @@ def create_app(
         fleet_or_fastchat(settings.secret, PATHS, fastchat_open=joined is not None),
     )
     table = Table(openai.routes(), TokenizeRoute(model).routes(), fastchat.routes())
-    return with_lifespan(Edge(table, drain, checks), lifespan)
+    edge = Edge(table, drain, checks, ready=lambda: standing.missing)
+    return with_lifespan(edge, lifespan)
 
 
 def _registration(model: Model, address: str) -> Registration:

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from random import uniform
 from typing import Final
 
-import httpx
+import orjson
 from pydantic import BaseModel
 
-from server.clients.httpx_errors import typed
+from server.clients.calls import about, fetch
+from server.clients.http import HTTPClient
+from server.clients.origin import Origin
 from server.core.clock import Clock, SystemClock
 from server.core.errors import BadAnswer, TransportError
-from server.core.limits import CONNECT_S
 from server.wire.fastchat import HeartBeat, RegisterWorker, WorkerStatus
 
 log = logging.getLogger(__name__)
@@ -37,20 +38,14 @@ class FastChatHeart:
         status: Callable[[], WorkerStatus],
         *,
         clock: Clock | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._address = address
         self._status = status
         self._clock = clock or SystemClock()
         self._peer = f"the FastChat controller at {controller_url}"
         self._complained = -COMPLAIN_S
-        self._http = httpx.AsyncClient(
-            base_url=controller_url.rstrip("/"),
-            timeout=httpx.Timeout(CALL_S, connect=CONNECT_S),
-            trust_env=False,
-            follow_redirects=False,
-            transport=transport,
-        )
+        self._origin = Origin.parse(controller_url)
+        self._http = HTTPClient()
 
     @asynccontextmanager
     async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
@@ -61,7 +56,7 @@ class FastChatHeart:
         finally:
             life.cancel()
             await asyncio.wait([life])
-            await self._http.aclose()
+            self._http.close()
 
     async def _live(self, draining: asyncio.Event) -> None:
         known = False
@@ -88,16 +83,19 @@ class FastChatHeart:
         return isinstance(answer, dict) and answer.get("exist") is True
 
     async def _tell(self, path: str, message: BaseModel) -> object:
-        with typed(self._peer):
-            answer = await self._http.post(
-                path,
-                content=message.model_dump_json(),
-                headers={"content-type": "application/json"},
+        with about(self._peer):
+            said = await fetch(
+                self._http,
+                self._origin,
+                path.encode(),
+                message.model_dump_json().encode(),
+                ((b"content-type", b"application/json"),),
+                within_s=CALL_S,
             )
-        if answer.status_code != 200:
-            raise BadAnswer(f"{self._peer} answered {answer.status_code}")
+        if said.status != 200:
+            raise BadAnswer(f"{self._peer} answered {said.status}")
         try:
-            return answer.json()
+            return orjson.loads(said.body)
         except ValueError as error:
             raise BadAnswer(f"{self._peer} sent something that is not JSON") from error
 

@@ -25,6 +25,7 @@ from server.worker.online.discovery import Names, until_found, upstream_names
 from server.worker.online.provider import authorised
 from server.worker.online.relay import PATHS, ProviderRelay
 from server.worker.slots import Slots
+from server.worker.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def create_app(
     http = HTTPClient(ask_again=False)
     slots = Slots(provider.slots, QUEUE)
     online = OnlineWorker(say)
+    standing = Standing(say)
 
     async def live() -> None:
         headers = authorised(provider, settings.api_key)
@@ -53,7 +55,14 @@ def create_app(
             relay = ProviderRelay(provider, origin, settings.api_key, names, http, slots, drain)
             online.begin(relay)
             controller = ControllerClient(settings.controller_url, settings.secret)
-            heart = Heart(controller, _registration(provider, names, address), slots.load)
+            heart = Heart(
+                controller,
+                _registration(provider, names, address),
+                slots.load,
+                standing=standing,
+                draining=settings.draining,
+            )
+            slots.changed = heart.stir
             async with heart.beating(drain.begun):
                 await asyncio.Event().wait()
         await asyncio.Event().wait()
@@ -66,7 +75,8 @@ def create_app(
         http.close()
 
     checks = [internal_secret(settings.secret, header_name=SECRET_HEADER)]
-    return with_lifespan(Edge(online, drain, checks, ready=lambda: online.missing), lifespan)
+    edge = Edge(online, drain, checks, ready=lambda: online.missing or standing.missing)
+    return with_lifespan(edge, lifespan)
 
 
 class OnlineWorker:

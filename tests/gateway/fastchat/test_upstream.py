@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from struct import pack
 from typing import Any
 
-import httpx
 import pytest
 
+from server.clients.http import HTTPClient
 from server.core.errors import (
     BadAnswer,
     BadRequest,
@@ -99,8 +99,15 @@ class Worker:
 
 
 @asynccontextmanager
+async def pool() -> AsyncIterator[HTTPClient]:
+    http = HTTPClient()
+    yield http
+    http.close()
+
+
+@asynccontextmanager
 async def client_of(worker: Worker) -> AsyncIterator[tuple[FastChatUpstream, Upstream]]:
-    async with upstream(worker.serve) as fake, httpx.AsyncClient(trust_env=False) as http:
+    async with upstream(worker.serve) as fake, pool() as http:
         yield FastChatUpstream(http, clock=ManualClock()), fake
 
 
@@ -401,7 +408,7 @@ async def test_no_worker_is_sent_to_fetch_an_image(url: str) -> None:
 
 
 async def test_a_whole_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.gateway.fastchat.client.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("server.clients.calls.MAX_ANSWER_BYTES", 1000)
     worker = Worker()
     worker.answers["/worker_get_embeddings"] = {"embedding": [[0.5] * 1000], "token_num": 1}
     with pytest.raises(BadAnswer, match="no end"):
@@ -418,7 +425,7 @@ async def test_a_worker_that_is_full_says_so_before_anything_is_answered(streame
 
 
 async def test_a_worker_that_is_not_there_was_sent_nothing() -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with pool() as http:
         with pytest.raises(ConnectFailed):
             async with FastChatUpstream(http).answer("http://127.0.0.1:1", "chat", CHAT):
                 pass
@@ -426,7 +433,7 @@ async def test_a_worker_that_is_not_there_was_sent_nothing() -> None:
 
 async def test_a_template_is_asked_for_once_in_a_while() -> None:
     worker, clock = Worker(), ManualClock()
-    async with upstream(worker.serve) as fake, httpx.AsyncClient(trust_env=False) as http:
+    async with upstream(worker.serve) as fake, pool() as http:
         client = FastChatUpstream(http, clock=clock)
         for wait_s in (0.0, TEMPLATE_S / 2, TEMPLATE_S):
             clock.advance(wait_s)

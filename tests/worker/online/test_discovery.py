@@ -22,7 +22,17 @@ from server.worker.online.app import create_app, origin_of
 from server.worker.online.discovery import Names, until_found, upstream_names
 from tests.fakes.controller import SECRET, Controller, controller
 from tests.fakes.live_server import live_server
-from tests.fakes.upstream import LAST_CHUNK, Script, Upstream, chunk, says, upstream, whole
+from tests.fakes.upstream import (
+    LAST_CHUNK,
+    Received,
+    Script,
+    Upstream,
+    Writer,
+    chunk,
+    says,
+    upstream,
+    whole,
+)
 from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +109,10 @@ class Started:
     def models(self) -> list[str]:
         return [model for worker in self._fleet.registry.view().workers for model in worker.models]
 
+    def running(self) -> int:
+        """As the controller was told."""
+        return sum(worker.load.running for worker in self._fleet.registry.view().workers)
+
     async def status(self) -> int:
         return (await self.http.post("/v1/chat/completions", json=ASK)).status_code
 
@@ -154,3 +168,24 @@ async def test_a_provider_that_is_there_has_joined_as_soon_as_the_worker_serves(
     async with upstream(MODELS) as fake, started(fake) as worker:
         assert [report.detail for report in worker.reports] == [""]
         await until(lambda: worker.models() == ["a", "b"])
+
+
+async def test_the_controller_hears_of_a_request_when_it_comes_and_when_it_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("server.controller.fleet", "server.worker.heart"):
+        monkeypatch.setattr(f"{module}.HEARTBEAT_S", 1_000.0)
+    gate = asyncio.Event()
+    async with upstream(MODELS) as fake, started(fake) as worker:
+        await until(lambda: worker.models() == ["a", "b"])
+
+        async def answer_late(_: Received, writer: Writer) -> None:
+            await gate.wait()
+            writer.write(whole(b"{}"))
+
+        fake.script = answer_late
+        asked = asyncio.create_task(worker.status())
+        await until(lambda: worker.running() == 1)
+        gate.set()
+        assert await asked == 200
+        await until(lambda: worker.running() == 0)
