@@ -23,8 +23,12 @@ commands (each with --home DIR):
   stop [--force]   finish what runs and stop; exit code 0: nothing runs any more, 1: it still does
   explain REQUEST_ID [--json]  what became of a recent request; exit code 0: told, 1: nobody
                    remembers it, 3: not running
+  worker stop|start|restart|drain NAME    what an operator wants of a worker, remembered over
+                   every restart until `start`; exit code 0: told, 1: not heard, 3: not running
   key create|list|revoke|usage    API keys: their limits, and what they used; `key -h` says more
   doctor           what is wrong with this set-up and how to mend it; exit code 1: something is
+
+every command ends with 2 where there is no such home, and makes none (doctor says what is missing).
 
 exit codes of a start: 0 after a clean stop, 1 if a part did not start or was ended by force,
 2 if the set-up or the command line is wrong (nothing was started then).
@@ -57,6 +61,8 @@ def run(argv: list[str]) -> int:
         sys.stdout.write(f"shortline {installation.version()}\n")
         return 0
     if flags.command:
+        if flags.command != "doctor" and not home.is_there:
+            return _no_home(home, installation)
         return _command(flags, home, installation)
     wish = wanted(flags)
     if not wish.anything:
@@ -72,6 +78,14 @@ def _start(home: Home, wish: Wanted, quiet: bool, installation: Installation) ->
     return start(home, wish, quiet=quiet, environ=environment(), installation=installation)
 
 
+def _no_home(home: Home, installation: Installation) -> int:
+    sys.stderr.write(
+        f"There is no home of Shortline in {home.root}: no configs/fleet.yaml, no data/run/.\n"
+        f"Is --home right? `{installation.command('-a', home.root)}` would make one there.\n"
+    )
+    return BAD_USAGE
+
+
 def _command(flags: argparse.Namespace, home: Home, installation: Installation) -> int:
     if flags.command == "status":
         from server.launcher.care.status import status
@@ -81,6 +95,10 @@ def _command(flags: argparse.Namespace, home: Home, installation: Installation) 
         from server.launcher.care.stop import stop
 
         return stop(home, force=flags.force)
+    if flags.command == "worker":
+        from server.launcher.care.tell import tell
+
+        return tell(home, flags.action, flags.name, SystemClock())
     if flags.command == "explain":
         from server.launcher.care.explain import explain
 
@@ -122,8 +140,23 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="for programs")
         if name == "stop":
             command.add_argument("--force", action="store_true", help="do not wait for requests")
+    _add_worker(commands.add_parser("worker", help="stop, start, restart or drain one"))
     _add_key(commands.add_parser("key", help="API keys: make, list, revoke, what they used"))
     return parser
+
+
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    what = {
+        "stop": "finish what it does, and end; it stays so until `start`",
+        "start": "run and serve, whatever was said before",
+        "restart": "a new process",
+        "drain": "send it nothing new; it stays so until `start`",
+    }
+    parser.add_argument(
+        "action", choices=what, help="; ".join(f"{a}: {w}" for a, w in what.items())
+    )
+    parser.add_argument("name", metavar="NAME", help="as `status` shows it")
+    _add_home(parser)
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:

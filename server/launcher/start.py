@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from shlex import quote
 
 from server.core.clock import Clock, SystemClock
 from server.core.errors import ConfigError, StartError
 from server.launcher.running.leftovers import clear_leftovers
 from server.launcher.running.logs import log_to, rotate
+from server.launcher.running.orphans import adopt_orphans
 from server.launcher.running.reading_key import kept_reading_key
 from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.running.supervisor import Supervisor
@@ -46,12 +48,15 @@ def start(
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         if furnish(home, installation.configs()):
-            _say(f"{home.configs} is new: it holds a copy of the configuration that we ship.")
+            _say(f"New home made in {home.root}: {home.configs} is a copy of what we ship.")
+        else:
+            _say(f"Home: {home.root}")
         with locked(home.lock_file):
             clear_leftovers(read_state(home.state_file))
             prepared = prepare(home, wanted, environ, installation, modules)
             rotate(home.log_of("launcher"))
             log_to(home.log_of("launcher"), prepared.launcher.log_level)
+            adopt_orphans()
             try:
                 with kept_reading_key(home, prepared.secret):
                     return asyncio.run(_Launch(home, prepared, installation, quiet).run())
@@ -118,6 +123,7 @@ class _Launch:
                 joined=self._prepared.controller_url,
                 stop=command("stop", self._home.root),
                 doctor=command("doctor", self._home.root),
+                start=lambda name: command(f"worker start {quote(name)}", self._home.root),
             )
         )
 

@@ -15,6 +15,10 @@ ChildStatus = Literal[
 """`stopped`: on purpose, by an operator or because everything stops."""
 
 
+Routing = Literal["", "ready", "suspect", "draining", "absent"]
+"""What the controller says of a worker; `absent`: it does not list it. Empty: it is not known."""
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -26,7 +30,9 @@ class ChildState(Frozen):
     detail: str = ""
     """What is being loaded, or why it last failed."""
     missing: str = ""
-    """What it waits for though it runs: an online provider that is not there."""
+    """What it waits for though it runs: a provider that is not there, a controller that refuses
+    it."""
+    routing: Routing = ""
     pid: int | None = None
     created: float | None = None
     """When its process started, seconds since 1970: tells it from a later one with its pid."""

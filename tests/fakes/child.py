@@ -19,10 +19,15 @@ from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every POST as a controller would, and tells it to the story.
+    """Answers every POST as a controller would, and tells it to the story; is always ready.
 
     What is sent to /wish goes on to the launcher, as the app server passes on what people want.
     """
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))

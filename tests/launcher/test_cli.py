@@ -33,16 +33,37 @@ def test_home_may_stand_before_or_after_the_command(
     assert str(home.root) in capsys.readouterr().out
 
 
-def test_looking_at_a_home_makes_nothing_in_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+COMMANDS = (
+    ["status"],
+    ["stop"],
+    ["explain", "req-1"],
+    ["worker", "stop", "a"],
+    ["key", "create", "a"],
+    ["key", "list"],
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_mistyped_home_is_an_error_and_makes_nothing(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in (["status"], ["stop"], ["doctor"], ["explain", "req-1"]):
-        run([*command, "--home", str(tmp_path / "new")])
+    for there in (False, True):
+        new = tmp_path / "new"
+        if there:
+            (new / "data").mkdir(parents=True)
+        assert run([*command, "--home", str(new)]) == 2
+        assert f"no home of Shortline in {new}" in capsys.readouterr().err
+        assert not there or [path.name for path in new.rglob("*")] == ["data"]
+
+
+def test_the_doctor_may_look_where_there_is_no_home(tmp_path: Path) -> None:
+    run(["doctor", "--home", str(tmp_path / "new")])
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
-    "module", ["cli", "start", "care.status", "care.stop", "care.doctor", "care.explain"]
+    "module",
+    ["cli", "start", "care.status", "care.stop", "care.doctor", "care.explain", "care.tell"],
 )
 def test_no_heavy_library_is_loaded(module: str) -> None:
     program = (

@@ -41,7 +41,7 @@ def test_a_home_that_is_taken_is_refused_and_its_state_kept(
     assert read_state(home.state_file) == state
 
 
-def test_a_fresh_home_is_told_where_its_configuration_is(
+def test_a_fresh_home_is_told_to_be_new_and_where_its_configuration_is(
     home: Home, installation: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home.providers).rmdir()
@@ -49,5 +49,14 @@ def test_a_fresh_home_is_told_where_its_configuration_is(
     (installation.configs() / "fleet.yaml").write_text("nonsense: 1\n")
     assert begin(home, installation) == 2
     shown = capsys.readouterr()
-    assert f"{home.configs} is new" in shown.out
+    first = shown.out.splitlines()[0]
+    assert first.startswith(f"New home made in {home.root}: {home.configs} is a copy")
     assert "nonsense: there is no such setting" in shown.err
+
+
+def test_a_start_says_first_which_home_it_is(
+    home: Home, installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.fleet_file.write_text("nonsense: 1\n")
+    begin(home, installation)
+    assert capsys.readouterr().out.splitlines()[0] == f"Home: {home.root}"

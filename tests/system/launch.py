@@ -24,7 +24,6 @@ CODE = Path(__file__).parents[2]
 ECHO = """\
 models:
   - name: echo
-    path: echo
     engine: echo
 """
 FREE_PORTS = {

@@ -190,9 +190,9 @@ def test_a_port_in_use_is_named_with_its_holder_and_left_alone(home: Path) -> No
     [
         ("models: [\n", "not YAML"),
         ("controler: {}\n", "fleet.yaml, line 1: controler: there is no such setting"),
-        (ECHO.replace("path: echo", "path: /no/such"), "there is no folder '/no/such'"),
-        (ECHO.replace("engine: echo", "engine: warp"), "there is no engine 'warp'"),
-        (ECHO.replace("path: echo", "path: bundled:gone"), "no model 'gone' is bundled"),
+        (ECHO + "    path: /no/such\n", "there is no folder '/no/such'"),
+        (ECHO.replace("engine: echo", "engine: warp\n    path: x"), "there is no engine 'warp'"),
+        (ECHO + "    path: bundled:gone\n", "no model 'gone' is bundled"),
     ],
 )
 def test_a_broken_set_up_is_refused_and_named(home: Path, fleet: str, expected: str) -> None:
@@ -207,9 +207,7 @@ def test_an_unknown_model_is_refused_with_those_there_are(home: Path) -> None:
 
 def test_a_model_that_cannot_load_ends_the_start_and_is_named(home: Path) -> None:
     (home / "empty").mkdir()
-    model = ECHO.replace("path: echo", "path: ./empty").replace(
-        "engine: echo", "engine: transformers"
-    )
+    model = ECHO.replace("engine: echo", "engine: transformers") + "    path: ./empty\n"
     (home / "configs/fleet.yaml").write_text(model)
     launch = Launch(home, ["--llm-api"], FREE_PORTS)
     try:

@@ -40,11 +40,16 @@ class Orders:
         if action not in process.can:
             raise Conflict(f"{name} is {process.status}: it cannot be told to {action} now.")
         log.info("an operator's order", extra={"child": name, "action": action})
-        if action == "drain" or (action == "start" and process.status == "draining"):
-            await self._route(process, serving=action == "start")
-        else:
+        if self._is_ours(process):  # the launcher remembers it over every restart
             self._say(Request(ask=action, child=process.name))
+        else:
+            await self._route(process, serving=action == "start")
         return process
+
+    def _is_ours(self, process: ProcessReport) -> bool:
+        launcher = self._watch.known.launcher
+        children = launcher.children if launcher else ()
+        return any(child.name == process.name for child in children)
 
     def _find(self, name: str) -> ProcessReport:
         """By its name, or by the part after its role where that is enough."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from server.core.limits import QUEUE_PER_WORKER
 from server.core.settings.section import Section
+
+WITHOUT_WEIGHTS = ("echo",)
+"""Engines that load nothing."""
 
 
 class ModelSettings(Section):
@@ -15,10 +19,11 @@ class ModelSettings(Section):
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s/\\]+(/[^\s/\\]+)*$")
     """As clients say it in `model`."""
-    path: str = Field(min_length=1)
-    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name."""
     engine: str = "transformers"
     """A file of `server/worker/engines/`."""
+    path: str = Field(default="", validate_default=True)
+    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name; only the engine
+    `echo` needs none."""
     enabled: bool = True
     """False: not started, unless named by `-n`."""
     replicas: int = Field(default=1, ge=1, le=64)
@@ -50,3 +55,10 @@ class ModelSettings(Section):
     FastChat routes are then open to whoever reaches its port."""
     options: dict[str, str | int | float | bool] = Field(default={})
     """What only one engine understands; its file says what."""
+
+    @field_validator("path")
+    @classmethod
+    def _where_needed(cls, path: str, info: ValidationInfo) -> str:
+        if not path and info.data.get("engine") not in WITHOUT_WEIGHTS:
+            raise PydanticCustomError("missing", "Field required")
+        return path

@@ -78,6 +78,8 @@ def _provider(provider: Provider) -> Finding:
 
 
 def _where(path: str, installation: Installation) -> str:
+    if not path:
+        return "loads nothing"
     folder = installation.bundled_folder(path) or Path(path)
     if not folder.is_absolute():
         return f"{path} (comes with Shortline, or is fetched from the Hugging Face hub)"

@@ -9,11 +9,20 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from server.core.clock import Clock
+from server.launcher.running.desired import Desired
 from server.launcher.running.state import process_of, read_state
 from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState, LauncherState
 
 ALL_READY, SOMETHING_DOWN, NOT_RUNNING = 0, 1, 3
+_WANTED = ("ready", "stopped", "draining")
+"""What an operator has stopped or drained is as it should be."""
+FROZEN = "its process was told to pause (SIGSTOP)"
+_ROUTED = {
+    "suspect": "silent; the controller sends it nothing until it speaks again",
+    "absent": "the controller does not list it, so nothing is sent there",
+    "draining": "by an operator; nothing new is sent there",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,8 @@ def status(home: Home, *, as_json: bool, clock: Clock) -> int:
     if state is None or launcher is None:
         code, words = NOT_RUNNING, _why_not(home, state)
     else:
-        code = ALL_READY if _is_whole(state, rows) else SOMETHING_DOWN
+        whole = _is_whole(state, rows) and not _is_frozen(launcher)
+        code = ALL_READY if whole else SOMETHING_DOWN
         words = _table(state, rows, clock.wall())
     if as_json:
         words = json.dumps(_document(code, state, rows), indent=1)
@@ -47,31 +57,49 @@ def status(home: Home, *, as_json: bool, clock: Clock) -> int:
 def observe(child: ChildState, now: float) -> Row:
     """`child` with what the system knows about its process."""
     process = process_of(child.pid, child.created)
-    gone = child.pid is not None and process is None
     started = child.created if process else None
+    status, detail = _condition(child, process)
     return Row(
         name=child.name,
         pid=child.pid if process else None,
         address=child.address,
-        status="gone" if gone else child.status,
+        status=status,
         memory_bytes=_memory(process),
         restarts=child.restarts,
         uptime_s=max(0.0, round(now - started, 1)) if started else None,
-        detail=child.detail,
+        detail=detail,
         missing=child.missing,
     )
 
 
+def _condition(child: ChildState, process: psutil.Process | None) -> tuple[str, str]:
+    """What it is, and why: the system knows best, then the controller, then the launcher."""
+    if child.pid is not None and process is None:
+        return "gone", child.detail
+    routed = _ROUTED.get(child.routing, "") if child.status == "ready" else ""
+    if _is_frozen(process):
+        return "frozen", "; ".join(filter(None, (FROZEN, routed)))
+    return (child.routing, routed) if routed else (child.status, child.detail)
+
+
+def _is_frozen(process: psutil.Process | None) -> bool:
+    try:
+        return process is not None and process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
 def _is_whole(state: LauncherState, rows: list[Row]) -> bool:
-    """What an operator has stopped is as it should be."""
-    up = all(row.status in ("ready", "stopped") and not row.missing for row in rows)
+    up = all(row.status in _WANTED and not row.missing for row in rows)
     return state.phase == "running" and up
 
 
 def _why_not(home: Home, state: LauncherState | None) -> str:
-    if state is None:
-        return f"Not running in {home.root}."
-    return f"Not running in {home.root}: the launcher with pid {state.pid} was killed."
+    killed = f": the launcher with pid {state.pid} was killed" if state else ""
+    lines = [f"Not running in {home.root}{killed}."]
+    for worker, wish in Desired(home.desired_file).set_aside.items():
+        lines.append(f"An operator wanted {worker}: {wish}; so it will be after the next start.")
+    return "\n".join(lines)
 
 
 def _memory(process: psutil.Process | None) -> int | None:

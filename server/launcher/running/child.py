@@ -18,6 +18,8 @@ from server.launcher.running.logs import open_log
 from server.wire.process import RoleSettings, Told
 
 MAX_REPORT_BYTES = 256 * 1024
+BURIAL_S = 1.0
+"""What takes longer to die is collected with the other orphans."""
 _TOLD: TypeAdapter[Told] = TypeAdapter(Told)
 
 
@@ -93,6 +95,17 @@ class Child:
             return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    async def bury(self) -> None:
+        """After `kill`, collect what it had started: those are our children now (`orphans.py`)."""
+        if self._process.returncode is None:  # it would be taken from whoever waits for it
+            return
+        with suppress(ChildProcessError, TimeoutError):
+            async with asyncio.timeout(BURIAL_S):
+                while True:
+                    pid, _ = os.waitpid(-self.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not wait
+                    if not pid:
+                        await asyncio.sleep(0.01)
 
 
 def describe_exit(code: int) -> str:

@@ -16,7 +16,7 @@ from server.launcher.running.logs import printable
 from server.launcher.running.restart import RestartPolicy
 from server.launcher.running.state import start_of
 from server.launcher.setup.plan import ChildPlan
-from server.wire.launcher import ChildState
+from server.wire.launcher import ChildState, Routing
 from server.wire.process import Report, Request
 
 LAST_WORDS_S = 1.0
@@ -25,7 +25,7 @@ UNREADY_STOP_S = 2.0
 """A child that is not ready has no requests to finish."""
 HELD = "by an operator"
 _NO_PROCESS: Mapping[str, Any] = MappingProxyType(
-    {"pid": None, "created": None, "address": None, "missing": ""}
+    {"pid": None, "created": None, "address": None, "missing": "", "routing": ""}
 )
 
 
@@ -47,20 +47,22 @@ class Surroundings:
 
 
 class Keeper:
-    def __init__(self, plan: ChildPlan, log: Path, around: Surroundings) -> None:
+    def __init__(
+        self, plan: ChildPlan, log: Path, around: Surroundings, *, held: bool = False
+    ) -> None:
         self.plan = plan
         self.log = log
         self.state = ChildState(name=plan.name, role=plan.role)
         self.first: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Whether the first start succeeded, once that is known."""
-        self.held = False
-        """An operator has stopped it."""
+        self.held = held
+        """An operator has stopped it, now or in an earlier life of the launcher."""
         self.wishes = asyncio.Lock()
         """Held while one of them is fulfilled."""
         self._around = around
         self._policy = RestartPolicy(around.clock)
         self._child: Child | None = None
-        self._wanted = True
+        self._wanted = not held
         """False: it is held, or it has failed too often."""
         self._called = asyncio.Event()
         """What is wanted of it has changed; ends a rest and a pause."""
@@ -113,6 +115,11 @@ class Keeper:
         self._wanted = True
         self._policy = RestartPolicy(self._around.clock)
         self._called.set()
+
+    def routed(self, routing: Routing) -> None:
+        """What the controller says of it."""
+        if routing != self.state.routing:
+            self._set(routing=routing)
 
     def kill(self) -> None:
         self._leaving.set()
@@ -169,6 +176,7 @@ class Keeper:
         finally:
             child.kill()  # whatever it has started and left behind
             self._child = None
+            await child.bury()
 
     async def _listen(self, child: Child) -> str:
         """Follow what it says until it has ended. Returns why it ended."""

@@ -14,6 +14,9 @@ from pathlib import Path
 from server.core.log import JsonLines
 
 MAX_LOG_BYTES = 20 * 1024 * 1024
+KEPT_LOGS = 3
+"""Of each process, beside the one being written: `NAME.log.1` is the youngest. A start begins a new
+one, and so does a log that is full."""
 TAIL_BYTES = 16 * 1024
 TAIL_LINES = 12
 _CONTROL = re.compile(
@@ -35,21 +38,46 @@ def open_log(log: Path) -> Iterator[int]:
 
 
 def rotate(log: Path) -> None:
-    """Begin a new file and keep the old one as `.1`."""
+    """Begin a new file and keep the old ones; an empty one is not worth its place."""
     with suppress(OSError):
-        log.replace(log.with_name(f"{log.name}.1"))
+        if log.stat().st_size:
+            _age(log)
+            log.replace(_older(log, 1))
 
 
 def bound(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
-    """Empty a file that has grown too long, keeping what it held as `.1`.
+    """Empty a file that has grown too long, keeping the end of what it held as `.1`.
 
     Its process has it open for appending and writes on at the new beginning; what it writes
     between the copy and the cut is lost.
     """
     with suppress(OSError):
         if log.stat().st_size > max_bytes:
-            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+            _age(log)
+            _copy_end(log, _older(log, 1), max_bytes)
             os.truncate(log, 0)
+
+
+def _older(log: Path, age: int) -> Path:
+    return log.with_name(f"{log.name}.{age}")
+
+
+def _age(log: Path) -> None:
+    """Make room for a new `.1`; the oldest goes. Raises `OSError`."""
+    for age in range(KEPT_LOGS, 1, -1):
+        with suppress(FileNotFoundError):
+            _older(log, age - 1).replace(_older(log, age))
+
+
+def _copy_end(log: Path, to: Path, max_bytes: int) -> None:
+    """Between two looks a process may write more than it should. Raises `OSError`."""
+    with log.open("rb") as source, open(to, "wb", opener=_private) as target:
+        source.seek(-min(max_bytes, log.stat().st_size), os.SEEK_END)
+        shutil.copyfileobj(source, target)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:

@@ -14,11 +14,15 @@ from pathlib import Path
 
 from server.core.clock import Clock
 from server.core.errors import StartError
+from server.launcher.running.desired import Desired
+from server.launcher.running.inbox import LOOK_S, forget_wishes, take_wishes
 from server.launcher.running.keeper import Keeper, Surroundings
 from server.launcher.running.logs import bound, rotate, tail
 from server.launcher.running.lost import LossReporter
+from server.launcher.running.orphans import Orphans
 from server.launcher.running.readiness import until_ready
-from server.launcher.running.wishes import fulfil, worker_meant
+from server.launcher.running.routing import Router
+from server.launcher.running.wishes import Wishes, may_ask, worker_meant
 from server.launcher.screen.view import View
 from server.launcher.setup.home import Home
 from server.launcher.setup.plan import WORKERS, ChildPlan, Role
@@ -33,7 +37,7 @@ STOP_ORDER: tuple[tuple[Role, ...], ...] = (("api",), ("openai_api",), WORKERS, 
 FAREWELL_S = 3.0
 """Beyond the drain, for closing connections."""
 TIDY_S = 10.0
-"""How often the logs are looked at."""
+"""How often the logs are looked at, and dead orphans."""
 
 
 class Supervisor:
@@ -62,11 +66,23 @@ class Supervisor:
             self._report_loss,
             self._hear_wish,
         )
-        self.keepers = [Keeper(plan, home.log_of(plan.name), around) for plan in prepared.children]
+        self.desired = Desired(home.desired_file)
+        self.keepers = [self._keeper(plan, home, around) for plan in prepared.children]
+        self._inbox = home.wishes
+        self._own_log = home.log_of("launcher")
+        self._router = Router(self.keepers, self.desired, prepared.secret, clock, self._note)
+        self._wishes = Wishes(self.desired, self._router, self._note, self._drain_s + FAREWELL_S)
+        self._chores: list[asyncio.Task[None]] = []
         self._begun: list[Keeper] = []
         self._excused: list[Keeper] = []
         """They did not start, and it was said why."""
         self._publish()
+
+    def _keeper(self, plan: ChildPlan, home: Home, around: Surroundings) -> Keeper:
+        """As an operator wanted it when it last ran."""
+        wish = self.desired.of(plan.name) if plan.role in WORKERS else "serve"
+        plan = plan.draining(wish == "drain")
+        return Keeper(plan, home.log_of(plan.name), around, held=wish == "stop")
 
     async def run(self, on_ready: Callable[[], None]) -> int:
         """Start, serve until asked to stop, stop. Returns the exit code.
@@ -75,12 +91,18 @@ class Supervisor:
         """
         for keeper in self.keepers:
             rotate(keeper.log)
+        forget_wishes(self._inbox)
+        if self.desired.unreadable:
+            self._note(self.desired.unreadable)
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                tidying = self._tasks.create_task(self._tidy())
+                for chore in (self._tidy(), self._listen()):
+                    self._chores.append(self._tasks.create_task(chore))
                 code = await self._serve(on_ready)
-                tidying.cancel()
+                for task in self._chores:
+                    task.cancel()
             await self._lost.aclose()
+            forget_wishes(self._inbox)
             return code
         finally:  # whatever went wrong in here, nothing is left behind
             for keeper in self._begun:
@@ -135,6 +157,8 @@ class Supervisor:
             self._lost.url = controller.state.address or ""
             for keeper in self.keepers:
                 keeper.plan = keeper.plan.joining(self._lost.url)
+        if self._lost.url:
+            self._chores.append(self._tasks.create_task(self._router.follow(self._lost.url)))
         rest = [keeper for keeper in self.keepers if keeper not in servers]
         begun = [asyncio.create_task(self._begin_one_of(keeper, rest)) for keeper in rest]
         try:
@@ -143,7 +167,8 @@ class Supervisor:
             for task in begun:
                 task.cancel()
         gateway = next((k.state.address for k in rest if k.plan.role == "openai_api"), None)
-        if all_up and gateway is not None:
+        set_aside = any(keeper.held or keeper.plan.drains for keeper in rest)
+        if all_up and gateway is not None and not set_aside:  # else it is not going to be
             await until_ready(gateway)
 
     async def _begin_one_of(self, keeper: Keeper, others: Sequence[Keeper]) -> bool:
@@ -194,10 +219,12 @@ class Supervisor:
                     self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
 
     async def _tidy(self) -> None:
+        orphans = Orphans()
         while True:
             await asyncio.sleep(TIDY_S)
-            for keeper in self._begun:
-                bound(keeper.log)
+            orphans.collect()
+            for log_file in (self._own_log, *(keeper.log for keeper in self._begun)):
+                bound(log_file)
 
     def _publish(self) -> None:
         children = [keeper.state for keeper in self.keepers]
@@ -213,15 +240,20 @@ class Supervisor:
             self._tasks.create_task(self._lost.report(child.address))
 
     def _hear_wish(self, by: ChildPlan, request: Request) -> None:
-        keeper = worker_meant(by, request, self._begun)
-        if keeper is not None and not self._asked.is_set():
-            self._note(f"An operator wants {keeper.plan.name}: {request.ask}.")
-            self._tasks.create_task(self._fulfil(request, keeper))
+        if may_ask(by):
+            self._obey(request)
 
-    async def _fulfil(self, request: Request, keeper: Keeper) -> None:
-        limit_s = self._drain_s + FAREWELL_S
-        if not await fulfil(request, keeper, limit_s):
-            self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
+    async def _listen(self) -> None:
+        while not self._asked.is_set():  # whoever speaks later sees that nobody listens
+            await asyncio.sleep(LOOK_S)
+            for request in take_wishes(self._inbox):
+                self._obey(request)
+            self._router.doubt()
+
+    def _obey(self, request: Request) -> None:
+        keeper = None if self._asked.is_set() else worker_meant(request, self._begun)
+        if keeper is not None:
+            self._tasks.create_task(self._wishes.fulfil(request, keeper))
 
 
 def _hopeless(keepers: Sequence[Keeper]) -> bool:

@@ -1,26 +1,35 @@
-"""What an operator wants of a worker, passed on by the app server."""
+"""What an operator wants of a worker, said through the app server or on the command line."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from server.launcher.running.desired import Desired, Wish
 from server.launcher.running.keeper import Keeper
+from server.launcher.running.routing import Router
 from server.launcher.setup.plan import WORKERS, ChildPlan
 from server.wire.process import Request
 
 log = logging.getLogger(__name__)
 
+_LASTING: dict[str, Wish] = {"stop": "stop", "drain": "drain"}
+"""What it means for the workers of later starts; everything else: serve."""
 
-def worker_meant(by: ChildPlan, request: Request, keepers: Sequence[Keeper]) -> Keeper | None:
-    """The worker that `request` is about; None, and a line in the log, if it may not be heard.
 
-    Only the app server is believed, and only workers are at its disposal: an operator who stopped
-    the controller or the app server could not take it back.
-    """
+def may_ask(by: ChildPlan) -> bool:
+    """Of all children only the app server is believed; others are named in the log."""
     if by.role != "api":
         log.warning("only the app server may ask", extra={"asked_by": by.name})
-        return None
+    return by.role == "api"
+
+
+def worker_meant(request: Request, keepers: Sequence[Keeper]) -> Keeper | None:
+    """The worker that `request` is about; None, and a line in the log, if there is none.
+
+    Only workers are at anybody's disposal: an operator who stopped the controller or the app
+    server could not take it back.
+    """
     for keeper in keepers:
         if keeper.plan.name == request.child and keeper.plan.role in WORKERS:
             return keeper
@@ -28,12 +37,31 @@ def worker_meant(by: ChildPlan, request: Request, keepers: Sequence[Keeper]) -> 
     return None
 
 
-async def fulfil(request: Request, keeper: Keeper, limit_s: float) -> bool:
-    """One wish after another; False if the child had to be killed after `limit_s`."""
-    async with keeper.wishes:
-        in_time = True
-        if request.ask in ("stop", "restart"):
-            in_time = await keeper.hold(limit_s)
-        if request.ask in ("start", "restart"):
-            keeper.start()
-        return in_time
+class Wishes:
+    def __init__(
+        self, desired: Desired, router: Router, note: Callable[[str], None], limit_s: float
+    ) -> None:
+        """`limit_s`: for the requests of a worker that is stopped."""
+        self._desired = desired
+        self._router = router
+        self._note = note
+        self._limit_s = limit_s
+
+    async def fulfil(self, request: Request, keeper: Keeper) -> None:
+        """One wish after another."""
+        name = keeper.plan.name
+        async with keeper.wishes:
+            if request.ask == "drain" and keeper.held:
+                self._note(f"{name} is stopped, so there is nothing to drain; start it first.")
+                return
+            self._note(f"An operator wants {name}: {request.ask}.")
+            if not self._desired.remember(name, _LASTING.get(request.ask, "serve")):
+                self._note(f"That could not be written down: the next start of {name} forgets it.")
+            if request.ask in ("stop", "restart"):
+                keeper.plan = keeper.plan.draining(False)
+                if not await keeper.hold(self._limit_s):
+                    self._note(f"{name} did not stop in {self._limit_s:g} s and was killed.")
+            else:
+                self._router.drain(keeper, request.ask == "drain")
+            if request.ask in ("start", "restart"):
+                keeper.start()

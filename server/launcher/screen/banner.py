@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from server.launcher.running.keeper import Keeper
 from server.launcher.setup.home import Home
@@ -18,12 +18,16 @@ def ready_block(
     joined: str,
     stop: str,
     doctor: str,
+    start: Callable[[str], str],
 ) -> str:
-    """`joined`: address of a controller that is not ours; `stop`, `doctor`: what to type."""
-    down = [keeper for keeper in keepers if keeper.state.status != "ready"]
+    """`joined`: address of a controller that is not ours; the others: what to type, `start` for a
+    worker."""
+    down = [keeper for keeper in keepers if keeper.state.status != "ready" and not keeper.held]
+    aside = [keeper for keeper in keepers if keeper.held or keeper.plan.drains]
     absent = [k.state.missing for k in keepers if k not in down and k.state.missing]
     rows = [*_addresses(keepers, joined), ("Models", _models(keepers))]
     rows += [("Not running", _why_down(keeper)) for keeper in down]
+    rows += [("Set aside", _why_aside(keeper, start)) for keeper in aside]
     rows += [("Not there yet", f"{provider}; it is asked again") for provider in absent]
     if off := [provider.settings.name for provider in providers if not provider.is_on]:
         rows.append(("Providers off", f"{', '.join(off)}; `{doctor}` says why"))
@@ -32,7 +36,7 @@ def ready_block(
         ("Logs", str(home.logs)),
         ("Stop", f"Ctrl-C, or `{stop}`"),
     ]
-    title = "Shortline is ready in part." if down or absent else "Shortline is ready."
+    title = "Shortline is ready in part." if down or aside or absent else "Shortline is ready."
     return "\n".join(["", title, "", *(f"  {name:<14}{text}" for name, text in rows), ""])
 
 
@@ -42,6 +46,12 @@ def _why_down(keeper: Keeper) -> str:
     next_step = "it is left alone (quarantined)" if given_up else "it is tried again"
     reason = f": {state.detail}" if state.detail else ""
     return f"{state.name}{reason}; {next_step}. Log: {keeper.log}"
+
+
+def _why_aside(keeper: Keeper, start: Callable[[str], str]) -> str:
+    name = keeper.plan.name
+    what = "stopped" if keeper.held else "draining"
+    return f"{name}: {what}, as an operator wanted; `{start(name)}` takes it back"
 
 
 def _addresses(keepers: Sequence[Keeper], joined: str) -> list[tuple[str, str]]:
@@ -62,7 +72,7 @@ def _models(keepers: Sequence[Keeper]) -> str:
     """What the workers serve that are ready and wait for nobody."""
     names: list[str] = []
     for keeper in keepers:
-        if keeper.state.status != "ready" or keeper.state.missing:
+        if keeper.state.status != "ready" or keeper.state.missing or keeper.plan.drains:
             continue
         names += keeper.plan.serves
         if keeper.plan.role == "online_api" and not keeper.plan.serves:

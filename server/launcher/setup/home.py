@@ -58,6 +58,11 @@ class Home:
         return self.data / "ledger.db"
 
     @property
+    def desired_file(self) -> Path:
+        """Of the workers that an operator has stopped or drained."""
+        return self.data / "desired.json"
+
+    @property
     def logs(self) -> Path:
         return self.data / "logs"
 
@@ -72,6 +77,16 @@ class Home:
     @property
     def state_file(self) -> Path:
         return self.run / "state.json"
+
+    @property
+    def wishes(self) -> Path:
+        """What an operator has said and the launcher has not heard yet."""
+        return self.run / "wishes"
+
+    @property
+    def is_there(self) -> bool:
+        """A start has made it, or somebody by hand; any folder may have one called `data`."""
+        return self.run.is_dir() or any(file.is_file() for file in self.settings_files)
 
     def log_of(self, process: str) -> Path:
         """Its own file for every process name, even one that is no file name."""

@@ -25,7 +25,7 @@ def check_models(
                 f"there are: {', '.join(engines) or 'none'}"
             )
         try:
-            path = locate(model.path, home, installation)
+            path = locate(model.path, home, installation) if model.path else ""
             found.append(model.model_copy(update={"path": path}))
         except ConfigError as error:
             problems += [f"model {model.name!r}: {problem}" for problem in error.problems]

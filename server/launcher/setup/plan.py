@@ -22,6 +22,7 @@ from server.wire.process import (
     ModelWorkerProcess,
     OnlineWorkerProcess,
     RoleSettings,
+    WorkerProcess,
     app_key,
 )
 
@@ -77,6 +78,16 @@ class ChildPlan:
             return self
         update = {"gateway_url": gateway_url}
         return replace(self, settings=self.settings.model_copy(update=update))
+
+    @property
+    def drains(self) -> bool:
+        return isinstance(self.settings, WorkerProcess) and self.settings.draining
+
+    def draining(self, drains: bool) -> ChildPlan:
+        """Of a worker: whether it gets nothing new, from its next start on."""
+        if self.drains == drains or not isinstance(self.settings, WorkerProcess):
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"draining": drains}))
 
     def keeping(self, address: str) -> ChildPlan:
         """On the port it got, now that others know it; a worker's may be another each time."""

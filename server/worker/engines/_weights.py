@@ -43,6 +43,8 @@ def check_place(settings: ModelSettings) -> None:
     """
     path = settings.path
     place = Path(path).expanduser()
+    if not path:  # an engine that needs none
+        return
     if path.startswith(BUNDLED):
         _bundled(settings.name, path.removeprefix(BUNDLED))
     elif place.is_dir():

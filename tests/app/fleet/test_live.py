@@ -11,7 +11,7 @@ import orjson
 import psutil
 import pytest
 
-from server.wire.fleet import Registration
+from server.wire.fleet import Registration, WorkerRef
 from server.wire.launcher import ChildState, LauncherState
 from server.wire.process import Request
 from tests.app.conftest import App, app_server
@@ -102,7 +102,29 @@ async def test_orders_go_to_the_launcher_and_impossible_ones_nowhere(
     assert [r.message for r in caplog.records].count("an operator's order") == 1
 
 
-async def test_a_worker_is_drained_by_the_controller(tmp_path: Path) -> None:
+async def test_our_own_worker_is_drained_by_the_launcher_which_remembers_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "state.json"
+    write_launcher(file)
+    async with controller() as fleet:
+        fleet.registry.register(
+            Registration(address=ADDRESS, generation="g", models=("m",), abilities=("chat",))
+        )
+        async with app_server(
+            tmp_path, state_file=file, controller_url=fleet.url, secret=CONTROLLER_SECRET
+        ) as app:
+            path = f"/api/fleet/workers/{NAME}"
+            async with asyncio.timeout(5):
+                while (await app.client.post(f"{path}/drain")).status_code != 202:
+                    pass
+                fleet.registry.drain(WorkerRef(address=ADDRESS))
+                while (await app.client.post(f"{path}/start")).status_code != 202:
+                    pass
+            assert app.said == [Request(ask=a, child=NAME) for a in ("drain", "start")]
+
+
+async def test_a_worker_of_somebody_else_is_drained_by_the_controller(tmp_path: Path) -> None:
     async with controller() as fleet:
         fleet.registry.register(
             Registration(address=ADDRESS, generation="g", models=("m",), abilities=("chat",))

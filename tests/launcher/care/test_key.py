@@ -140,18 +140,22 @@ def test_a_key_is_revoked_by_its_name_or_its_id(key: Key) -> None:
 
 
 def test_looking_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    new = tmp_path / "new"
+    home = Home(tmp_path)
+    home.configs.mkdir()
+    home.fleet_file.touch()
     for words, code in ((["list"], 0), (["usage"], 0), (["usage", "a"], 1), (["revoke", "a"], 1)):
-        assert run(["key", *words, "--home", str(new)]) == code
-    assert not new.exists()
+        assert run(["key", *words, "--home", str(tmp_path)]) == code
+    assert not home.data.exists()
     assert "There are no keys" in capsys.readouterr().out
 
 
-def test_a_home_is_made_for_the_first_key(tmp_path: Path) -> None:
-    new = Home(tmp_path / "a/new home 中")
-    assert run(["key", "create", "a", "--home", str(new.root)]) == 0
-    assert new.data.stat().st_mode & 0o777 == 0o700
-    assert new.ledger_file.stat().st_mode & 0o777 == 0o600
+def test_the_first_key_may_be_made_before_the_first_start(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a/new home 中")
+    home.configs.mkdir(parents=True)
+    home.fleet_file.touch()
+    assert run(["key", "create", "a", "--home", str(home.root)]) == 0
+    assert home.data.stat().st_mode & 0o777 == 0o700
+    assert home.ledger_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_usage_is_told_by_day_key_and_model(home: Home, key: Key) -> None:

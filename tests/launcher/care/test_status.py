@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from server.core.clock import SystemClock
 from server.launcher.care.status import status
-from server.launcher.running.state import start_of, write_state
+from server.launcher.running.desired import Desired
+from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState, LauncherState
+from tests.system.launch import until
 
 
 def write(home: Home, *children: ChildState, phase: str = "running", alive: bool = True) -> None:
@@ -90,6 +96,57 @@ def test_a_process_that_is_not_there_is_gone_whatever_the_file_says(
     assert (row["status"], row["pid"]) == ("gone", None)
 
 
+@pytest.mark.parametrize(
+    ("routing", "code", "words"),
+    [
+        ("suspect", 1, "silent"),
+        ("absent", 1, "does not list it"),
+        ("draining", 0, "by an operator"),
+        ("ready", 0, ""),
+        ("", 0, ""),
+    ],
+)
+def test_what_the_controller_says_of_a_worker_is_shown(
+    home: Home, capsys: pytest.CaptureFixture[str], routing: str, code: int, words: str
+) -> None:
+    write(home, ready("model_worker a").model_copy(update={"routing": routing}))
+    assert status(home, as_json=False, clock=SystemClock()) == code
+    shown = capsys.readouterr().out.splitlines()[2]
+    assert shown.split()[4] == (routing or "ready")
+    assert words in shown
+
+
+@pytest.fixture
+def frozen() -> Iterator[ChildState]:
+    """One whose process is paused."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, 5)
+        update = {"pid": process.pid, "created": start_of(process.pid)}
+        yield ready().model_copy(update=update)
+        process.kill()
+
+
+def test_a_frozen_process_is_not_ready(
+    home: Home, frozen: ChildState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, frozen)
+    assert status(home, as_json=False, clock=SystemClock()) == 1
+    assert " frozen " in capsys.readouterr().out.splitlines()[2]
+
+
+def test_a_frozen_launcher_is_not_well(
+    home: Home, frozen: ChildState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, ready())
+    state = read_state(home.state_file)
+    assert state is not None
+    update = {"pid": frozen.pid, "created": frozen.created}
+    write_state(state.model_copy(update=update), home.state_file)
+    assert status(home, as_json=False, clock=SystemClock()) == 1
+    assert " frozen " in capsys.readouterr().out.splitlines()[1]
+
+
 def test_one_that_still_starts_is_not_ready(home: Home) -> None:
     write(home, ready(), phase="starting")
     assert status(home, as_json=False, clock=SystemClock()) == 1
@@ -106,3 +163,11 @@ def test_a_launcher_that_was_killed_is_three(
     write(home, ready(), alive=False)
     assert status(home, as_json=True, clock=SystemClock()) == 3
     assert json.loads(capsys.readouterr().out)["running"] is False
+
+
+def test_what_is_set_aside_is_told_also_while_nothing_runs(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Desired(home.desired_file).remember("model_worker a", "drain")
+    assert status(home, as_json=False, clock=SystemClock()) == 3
+    assert "An operator wanted model_worker a: drain" in capsys.readouterr().out

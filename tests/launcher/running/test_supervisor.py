@@ -120,13 +120,15 @@ async def test_a_life_that_ended_leaves_no_descriptor(home: Home) -> None:
     fleet = Fleet(home)
     async with fleet.running():
         me = psutil.Process()
-        descriptors: list[int] = []
-        while len(descriptors) < 3:
-            descriptors.append(me.num_fds())
-            os.kill(fleet.pid("controller"), signal.SIGKILL)
-            await until(lambda: fleet.state("controller").restarts == len(descriptors))
+        before = me.num_fds()
+        lives: list[int] = []
+        while len(lives) < 4:
+            lives.append(fleet.pid("controller"))
+            os.kill(lives[-1], signal.SIGKILL)
+            await until(lambda: fleet.state("controller").restarts == len(lives), limit_s=10)
             await until(lambda: fleet.state("controller").status == "ready")
-        assert len(set(descriptors)) == 1
+        # The launcher's own connection to the controller may be there, or on its way.
+        await until(lambda: me.num_fds() <= before + 1)
 
 
 @pytest.mark.parametrize("server", ["controller", "openai_api", "api"])

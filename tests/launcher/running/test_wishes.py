@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 import psutil
 import pytest
 
+from server.launcher.running.desired import Desired
+from server.launcher.running.inbox import LOOK_S, put_wish
 from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState
+from server.wire.process import Request
 from tests.fakes.waiting import until
 from tests.launcher.fleet import Fleet
 
@@ -167,3 +170,99 @@ async def test_servers_and_strangers_are_not_at_anybodys_disposal(home: Home) ->
         await fleet.wish("stop", A, by="openai_api")
         await asyncio.sleep(0.2)
         assert [keeper.state for keeper in fleet.supervisor.keepers] == before
+
+
+def wanted(home: Home, name: str = A) -> str:
+    """What the next launcher of this home will know."""
+    return Desired(home.desired_file).of(name)
+
+
+def starts_of(fleet: Fleet, name: str = A) -> list[bool]:
+    """Whether it was to drain, at each start."""
+    return [e["settings"]["draining"] for e in fleet.story("start") if e["about"] == name]
+
+
+async def test_a_stop_is_remembered_until_a_start(home: Home) -> None:
+    fleet = Fleet(home, app=True)
+    async with fleet.running():
+        await held(fleet)
+        assert wanted(home) == "stop"
+        await fleet.wish("start", A)
+        await seen(lambda: fleet.state(A).status == "ready")
+        assert wanted(home) == "serve"
+    assert wanted(home) == "serve"  # that everything stops is no wish about a worker
+
+
+async def test_a_worker_stopped_in_an_earlier_life_of_the_launcher_is_not_started(
+    home: Home,
+) -> None:
+    Desired(home.desired_file).remember(A, "stop")
+    fleet = Fleet(home, models=("a", "b"), app=True)
+    async with fleet.running():
+        state = fleet.state(A)
+        assert (state.status, state.pid, state.detail) == ("stopped", None, "by an operator")
+        assert A not in [event["about"] for event in fleet.story("start")]
+        assert fleet.state(B).status == "ready"
+        await fleet.wish("start", A)
+        await seen(lambda: fleet.state(A).status == "ready")
+
+
+async def test_a_fleet_whose_only_worker_was_stopped_starts_all_the_same(home: Home) -> None:
+    Desired(home.desired_file).remember(A, "stop")
+    fleet = Fleet(home)
+    async with fleet.running():
+        assert fleet.state(A).status == "stopped"
+
+
+async def test_a_drained_worker_drains_from_its_first_moment_in_every_life(home: Home) -> None:
+    fleet = Fleet(home, app=True)
+    async with fleet.running():
+        await fleet.wish("drain", A)
+        await seen(lambda: wanted(home) == "drain")
+        await seen(lambda: fleet.story("/fleet/drain"))
+        os.kill(fleet.pid(A), signal.SIGKILL)
+        await seen(lambda: fleet.state(A).restarts == 1)
+        await seen(lambda: fleet.state(A).status == "ready")
+    again = Fleet(home, app=True)
+    async with again.running():
+        assert starts_of(again) == [False, True, True]
+        await again.wish("restart", A)
+        await seen(lambda: len(starts_of(again)) == 4)
+        assert wanted(home) == "serve"
+    assert starts_of(again) == [False, True, True, False]
+
+
+async def test_what_is_stopped_cannot_be_drained(home: Home) -> None:
+    fleet = Fleet(home, app=True)
+    async with fleet.running():
+        await held(fleet)
+        await fleet.wish("drain", A)
+        await seen(lambda: fleet.view.has(A, "nothing to drain"))
+        assert wanted(home) == "stop"
+
+
+async def test_what_is_said_on_the_command_line_is_heard_without_an_app_server(home: Home) -> None:
+    fleet = Fleet(home)
+    async with fleet.running():
+        wish = put_wish(home.wishes, Request(ask="stop", child=A))
+        await seen(lambda: not wish.exists())
+        await seen(lambda: fleet.state(A).status == "stopped")
+        put_wish(home.wishes, Request(ask="stop", child="controller"))
+        await seen(lambda: not list(home.wishes.iterdir()))
+        assert fleet.state("controller").status == "ready"
+
+
+async def test_what_was_said_to_a_launcher_that_died_is_not_done_by_the_next(home: Home) -> None:
+    put_wish(home.wishes, Request(ask="stop", child=A))
+    fleet = Fleet(home)
+    async with fleet.running():
+        await asyncio.sleep(2 * LOOK_S)
+        assert fleet.state(A).status == "ready"
+    assert not home.wishes.exists()
+
+
+async def test_a_list_of_wishes_that_makes_no_sense_is_told(home: Home) -> None:
+    home.desired_file.write_text("{")
+    fleet = Fleet(home)
+    async with fleet.running():
+        assert fleet.view.has(str(home.desired_file), "every worker is started")

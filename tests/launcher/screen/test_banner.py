@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.launcher.running.desired import Desired
 from server.launcher.screen.banner import ready_block
 from server.launcher.setup.home import Home
 from tests.launcher.fleet import PROVIDER, Fleet
@@ -14,7 +15,15 @@ pytestmark = pytest.mark.anyio
 def block(fleet: Fleet, home: Home, joined: str = "") -> str:
     off = replace(PROVIDER, missing=("P_KEY",))
     keepers = fleet.supervisor.keepers
-    return ready_block(keepers, [off], home, joined=joined, stop="X stop", doctor="X doctor")
+    return ready_block(
+        keepers,
+        [off],
+        home,
+        joined=joined,
+        stop="X stop",
+        doctor="X doctor",
+        start=lambda name: f"X start {name}",
+    )
 
 
 def set_ready(fleet: Fleet, name: str, port: int) -> None:
@@ -75,3 +84,18 @@ async def test_a_controller_that_is_not_ours_is_shown(home: Home) -> None:
 
 async def test_an_api_that_is_not_up_has_no_address(home: Home) -> None:
     assert "OpenAI API" not in block(Fleet(home), home)
+
+
+async def test_what_an_operator_has_set_aside_is_told_with_the_way_back(home: Home) -> None:
+    Desired(home.desired_file).remember("model_worker a", "stop")
+    Desired(home.desired_file).remember("model_worker b", "drain")
+    fleet = Fleet(home, models=("a", "b", "c"))
+    for port, keeper in enumerate(fleet.supervisor.keepers, start=1):
+        if not keeper.held:
+            set_ready(fleet, keeper.plan.name, port)
+    text = block(fleet, home)
+    assert "ready in part" in text
+    assert "Models        c\n" in text
+    assert "model_worker a: stopped, as an operator wanted; `X start model_worker a`" in text
+    assert "model_worker b: draining, as an operator wanted; `X start model_worker b`" in text
+    assert "tried again" not in text

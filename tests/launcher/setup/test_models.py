@@ -68,3 +68,8 @@ def test_a_good_model_comes_back_with_its_folder(home: Home, installation: Insta
     (home.root / "m").mkdir()
     (model,) = check_models([ModelSettings(name="m", path="./m")], home.root, installation)
     assert Path(model.path) == home.root / "m"
+
+
+def test_a_model_without_weights_has_no_place(home: Home, installation: Installation) -> None:
+    (model,) = check_models([ModelSettings(name="e", engine="echo")], home.root, installation)
+    assert model.path == ""

@@ -1,0 +1,72 @@
+"""What operators want of the workers, kept in `data/desired.json`: it outlives every process.
+
+Only the launcher that holds the home's lock writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+log = logging.getLogger(__name__)
+
+Wish = Literal["serve", "drain", "stop"]
+_WISHES: TypeAdapter[dict[str, Wish]] = TypeAdapter(dict[str, Wish])
+
+
+class Desired:
+    """By a worker's name; those that are not named serve.
+
+    A worker that is not configured any more keeps its line: it may come back.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.unreadable = ""
+        """Why what was written there is not known, in words."""
+        self._wishes: dict[str, Wish] = {}
+        try:
+            self._wishes = _WISHES.validate_json(file.read_bytes())
+        except FileNotFoundError:
+            pass
+        except (OSError, ValidationError) as error:
+            self.unreadable = f"{file} makes no sense, so every worker is started"
+            log.warning("cannot read what operators want", extra={"reason": str(error)[:200]})
+
+    @property
+    def set_aside(self) -> dict[str, Wish]:
+        """Those that are not to serve."""
+        return dict(self._wishes)
+
+    def of(self, worker: str) -> Wish:
+        return self._wishes.get(worker, "serve")
+
+    def remember(self, worker: str, wish: Wish) -> bool:
+        """False: it could not be written, so it is forgotten with this launcher."""
+        if wish == self.of(worker):
+            return True
+        wishes = {name: old for name, old in self._wishes.items() if name != worker}
+        self._wishes = wishes if wish == "serve" else {**wishes, worker: wish}
+        try:
+            _write(self._wishes, self._file)
+        except OSError as error:
+            log.warning("cannot write what operators want", extra={"reason": str(error)})
+            return False
+        return True
+
+
+def _write(wishes: dict[str, Wish], file: Path) -> None:
+    """All or nothing, also when the power goes. Raises `OSError`."""
+    draft = file.with_name(f"{file.name}.new")
+    with open(
+        draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+    ) as out:
+        out.write(json.dumps(wishes, indent=1, ensure_ascii=False) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(file)

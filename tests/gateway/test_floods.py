@@ -1,0 +1,108 @@
+"""One customer floods, another asks now and then (C13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import httpx
+import pytest
+
+from server.ledger.ledger import Ledger
+from server.ledger.new_key import NewKey
+from tests.fakes.upstream import Received, Writer, says, upstream, whole
+from tests.gateway.conftest import Served, gateway, view
+
+CHAT = "/v1/chat/completions"
+GOOD = says(whole(b'{"choices":[]}'))
+WORK_S = 0.1
+SLOTS = 4
+ASKED = 20
+"""Requests of the quiet customer, one after the other."""
+CROWD = 12
+"""Connections of the other one, each asking again as soon as it is answered or refused."""
+PAUSE_S = 0.1
+
+
+def busy_worker() -> Any:
+    """Each request takes `WORK_S`; of more than `SLOTS` the others wait."""
+    slots = asyncio.Semaphore(SLOTS)
+
+    async def answer(request: Received, writer: Writer) -> None:
+        async with slots:
+            await asyncio.sleep(WORK_S)
+        await GOOD(request, writer)
+
+    return answer
+
+
+def made(file: Path, name: str, **limits: int) -> dict[str, str]:
+    """The headers of a client with a new key."""
+    ledger = Ledger.open(file)
+    _, text = ledger.create_key(NewKey.model_validate({"name": name, **limits}), now=1.0)
+    ledger.close()
+    return {"authorization": f"Bearer {text}"}
+
+
+async def slowest_of_twenty(
+    served: Served, ask: dict[str, object], headers: dict[str, str]
+) -> float:
+    """The 95th percentile of what the quiet customer waits, in seconds."""
+    waits = []
+    loop = asyncio.get_running_loop()
+    for _ in range(ASKED):
+        began = loop.time()
+        answer = await served.client.post(CHAT, json=ask, headers=headers)
+        assert answer.status_code == 200
+        waits.append(loop.time() - began)
+    return quantiles(waits, n=20)[-1]
+
+
+@asynccontextmanager
+async def flood(
+    served: Served, ask: dict[str, object], headers: dict[str, str]
+) -> AsyncIterator[Counter[int]]:
+    """How its requests end, while the block runs."""
+    ends: Counter[int] = Counter()
+    limits = httpx.Limits(max_connections=CROWD)
+    async with httpx.AsyncClient(
+        base_url=served.url, limits=limits, timeout=30, trust_env=False
+    ) as http:
+
+        async def one() -> None:
+            while True:
+                answer = await http.post(CHAT, json=ask, headers=headers)
+                ends[answer.status_code] += 1
+                if answer.status_code == 429:
+                    await asyncio.sleep(PAUSE_S)
+
+        crowd = [asyncio.create_task(one()) for _ in range(CROWD)]
+        try:
+            yield ends
+        finally:
+            for task in crowd:
+                task.cancel()
+            await asyncio.gather(*crowd, return_exceptions=True)
+
+
+@pytest.mark.slow
+async def test_who_floods_is_held_to_what_his_key_may_and_slows_nobody_else(
+    tmp_path: Path, ask: dict[str, object]
+) -> None:
+    file = tmp_path / "ledger.db"
+    greedy = made(file, "greedy", parallel=2)
+    quiet = made(file, "quiet")
+    async with upstream(busy_worker()) as worker:
+        mine = view(worker.url, slots=SLOTS, queue=32)
+        async with gateway(mine, ledger_file=str(file)) as served:
+            alone_s = await slowest_of_twenty(served, ask, quiet)
+            async with flood(served, ask, greedy) as ends:
+                beside_s = await slowest_of_twenty(served, ask, quiet)
+            assert beside_s < 2 * alone_s
+            assert ends.keys() == {200, 429}
+            assert ends[429] > ends[200]
