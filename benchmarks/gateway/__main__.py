@@ -2,7 +2,8 @@
 those of others.
 
     python -m benchmarks.gateway [--seconds S] [--rounds R] [--clients 1,16,64,256] [--quick]
-                                 [--online] [--peers vllm-router sglang-router litellm fastchat]
+                                 [--online] [--gateways N]
+                                 [--peers vllm-router sglang-router litellm fastchat]
     python -m benchmarks.gateway --soak [N]
 
 Loopback only; starts and ends its own processes. Exits with 1 after an error or a stall of ours,
@@ -59,7 +60,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         quick=arguments.quick,
     )
     prepared = prepare(arguments.peers, arguments.peer_home)
-    found = asyncio.run(run(plan, prepared, online=arguments.online))
+    found = asyncio.run(run(plan, prepared, online=arguments.online, gateways=arguments.gateways))
     print(as_text(found, plan))
     if arguments.json:
         arguments.json.write_bytes(as_json(found, plan))
@@ -113,6 +114,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=_numbers, default=(1, 16, 64, 256), help="as 1,16,64")
     parser.add_argument("--quick", action="store_true", help="a few requests of everything")
     parser.add_argument("--online", action="store_true", help="also through an online worker")
+    parser.add_argument(
+        "--gateways",
+        type=int,
+        choices=range(1, 17),
+        default=1,
+        metavar="N",
+        help="also through N gateways on one port, and what they can do more than one",
+    )
     parser.add_argument(
         "--peers",
         nargs="+",

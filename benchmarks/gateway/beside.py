@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.gateway.cases import Case
 from benchmarks.gateway.measure import Sample
 from benchmarks.gateway.summary import by_case, cpu_s_per_request, median_ratio, rate
-from benchmarks.gateway.ways import DIRECT, OURS, SHORTLINE
+from benchmarks.gateway.ways import DIRECT, SHORTLINE, is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def beside(samples: Sequence[Sample]) -> list[Beside]:
     for case, ways in by_case(samples):
         ours = ways.get(SHORTLINE, [])
         for peer, theirs in ways.items():
-            if ours and peer not in (DIRECT, *OURS):
+            if ours and peer != DIRECT and not is_ours(peer):
                 faster = median_ratio(ours, theirs, rate)
                 found.append(
                     Beside(case, peer, faster, median_ratio(ours, theirs, cpu_s_per_request))

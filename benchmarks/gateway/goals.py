@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import fsum, inf
 
 from benchmarks.gateway.beside import Beside
 from benchmarks.gateway.cases import PACED, STREAM, WHOLE
 from benchmarks.gateway.results import Results
 from benchmarks.gateway.summary import Comparison, Figures
-from benchmarks.gateway.ways import DIRECT, GATEWAY, ONLINE, OURS, SHORTLINE, WORKER
+from benchmarks.gateway.ways import DIRECT, GATEWAY, ONLINE, SHORTLINE, WORKER, is_ours
 
 ADDED_FIRST_MS = 0.5
 """Median, one client, streaming."""
@@ -25,6 +25,8 @@ RESIDENT_MB = 60.0
 CROWD = 64
 ROUTER = "vllm-router"
 ROUTER_CLIENTS = (16, 64, 256)
+SHARE_OF_EACH = 0.85
+"""Of several gateways, of what it could do alone: 1.7 for two."""
 TIMES = {"fastchat": 25.0, "litellm": 60.0}
 """By how much the gateway surpasses them, in requests per second or in processor time."""
 
@@ -49,6 +51,7 @@ def goals(results: Results) -> list[Goal]:
     """Those that this run has measured."""
     found = [goal for one in results.comparisons for goal in _of_ours(one)]
     found += [goal for one in results.beside for goal in _of_peer(one)]
+    found += _of_several(results.comparisons)
     if SHORTLINE in results.ready_s:
         words = "from the start of the gateway's process to its report that it is ready, s"
         found.append(Goal(words, results.ready_s[SHORTLINE], READY_S))
@@ -71,7 +74,7 @@ def stalls(comparisons: Sequence[Comparison]) -> int:
 
 def _own(comparisons: Sequence[Comparison]) -> Iterator[Figures]:
     found = {(DIRECT, one.case): one.direct for one in comparisons}
-    found |= {(one.way, one.case): one.through for one in comparisons if one.way in OURS}
+    found |= {(one.way, one.case): one.through for one in comparisons if is_ours(one.way)}
     yield from found.values()
 
 
@@ -100,6 +103,21 @@ def _of_cost(one: Comparison, role: str) -> Iterator[Goal]:
     if place == (STREAM, CROWD):
         words = f"CPU of the {role} per token in bursts, {CROWD} clients, µs"
         yield Goal(words, one.through.cpu_us_per_token.get(role, 0.0), CPU_US_PER_TOKEN)
+
+
+def _of_several(comparisons: Sequence[Comparison]) -> Iterator[Goal]:
+    """By processor time: the load generator and the upstream leave two cores no room for two."""
+    cost_ms: dict[str, list[float]] = {
+        one.way: [cost for role, cost in one.through.cpu_ms_per_request.items() if GATEWAY in role]
+        for one in comparisons
+        if (one.case.kind, one.case.clients) == (WHOLE, CROWD)
+    }
+    for way, costs in cost_ms.items():
+        alone, together = fsum(cost_ms[SHORTLINE]), fsum(costs)
+        if len(costs) > 1 and together:
+            times = len(costs) * alone / together
+            words = f"{way}: what {len(costs)} gateways can do for a core each, times one"
+            yield Goal(words, times, least=SHARE_OF_EACH * len(costs))
 
 
 def _of_peer(one: Beside) -> Iterator[Goal]:

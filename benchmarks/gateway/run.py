@@ -17,7 +17,13 @@ from benchmarks.gateway.peer import open_peer
 from benchmarks.gateway.process import Process, running
 from benchmarks.gateway.results import Results, results
 from benchmarks.gateway.soak import Soaked, soak
-from benchmarks.gateway.ways import Way, open_direct, open_online, open_shortline
+from benchmarks.gateway.ways import (
+    Way,
+    open_direct,
+    open_online,
+    open_several,
+    open_shortline,
+)
 
 START_S = 15.0
 
@@ -41,14 +47,17 @@ def prepare(names: Sequence[str], home: Path) -> Prepared:
     return Prepared(pythons, left_out)
 
 
-async def run(plan: Plan, prepared: Prepared, *, online: bool) -> Results:
-    """`online`: through an online worker too. Raises `ProcessError`."""
+async def run(plan: Plan, prepared: Prepared, *, online: bool, gateways: int = 1) -> Results:
+    """`online`: through an online worker too. `gateways`: through so many on one port too, if
+    there is more than one. Raises `ProcessError`."""
     async with AsyncExitStack() as exits:
         logs, upstream, load = await exits.enter_async_context(_ends())
         ways = [
             await open_direct(upstream, logs, exits),
             await open_shortline(upstream, logs, exits),
         ]
+        if gateways > 1:
+            ways.append(await open_several(gateways, upstream, logs, exits))
         if online:
             ways.append(await open_online(upstream, logs, exits))
         theirs, left_out = await _open_peers(prepared, upstream, logs, exits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import perf_counter
@@ -33,16 +34,26 @@ SLOTS = 1024
 
 
 class Stack:
-    """Controller and gateway in front of `upstream`, with an online worker or without.
+    """Controller and gateways in front of `upstream`, with an online worker or without.
 
-    `key`: the only API key that the gateway accepts; none: it asks for none.
+    `key`: the only API key that a gateway accepts; none: it asks for none. So many `gateways` share
+    one port.
     """
 
-    def __init__(self, upstream: str, logs: Path, exits: AsyncExitStack, *, key: str = "") -> None:
+    def __init__(
+        self,
+        upstream: str,
+        logs: Path,
+        exits: AsyncExitStack,
+        *,
+        key: str = "",
+        gateways: int = 1,
+    ) -> None:
         self._upstream = upstream
         self._logs = logs
         self._exits = exits
         self._key = key
+        self._gateways = gateways
         self._secret = SecretStr(new_secret())
         self.ready_s: dict[str, float] = {}
         """From the start of a process to its report that it is ready, by role."""
@@ -50,28 +61,32 @@ class Stack:
     async def start(self) -> tuple[str, dict[str, Process]]:
         """The gateway's address, and the processes whose cost counts, by role; with an online
         worker in front of the upstream."""
-        address, processes = await self._start_gateway()
+        address, processes = await self._start_gateways()
         worker, _ = await self._start("server.worker.online", self._worker())
         await self._until_served(address)
         return address, {**processes, "worker": worker}
 
     async def start_alone(self) -> tuple[str, dict[str, Process]]:
         """The same without: the upstream itself joins the fleet, and we beat for it."""
-        address, processes = await self._start_gateway()
+        address, processes = await self._start_gateways()
         registration = Registration(address=self._upstream, models=(MODEL,), slots=SLOTS)
         heart = Heart(ControllerClient(self._controller_url, self._secret), registration, Load)
         await self._exits.enter_async_context(heart.beating(asyncio.Event()))
         await self._until_served(address)
         return address, processes
 
-    async def _start_gateway(self) -> tuple[str, dict[str, Process]]:
+    async def _start_gateways(self) -> tuple[str, dict[str, Process]]:
         controller, self._controller_url = await self._start(
             "server.controller", self._controller()
         )
-        begun_s = perf_counter()
-        gateway, address = await self._start("server.gateway", self._gateway())
-        self.ready_s["gateway"] = perf_counter() - begun_s
-        return address, {"gateway": gateway, "controller": controller}
+        processes = {"controller": controller}
+        port = _free_port() if self._gateways > 1 else 0
+        for number in range(1, self._gateways + 1):
+            role = "gateway" if number == 1 else f"gateway {number}"
+            begun_s = perf_counter()
+            processes[role], address = await self._start("server.gateway", self._gateway(port))
+            self.ready_s.setdefault("gateway", perf_counter() - begun_s)
+        return address, processes
 
     def _controller(self) -> ControllerProcess:
         return ControllerProcess(
@@ -81,13 +96,15 @@ class Stack:
             controller=ControllerSettings(),
         )
 
-    def _gateway(self) -> GatewayProcess:
+    def _gateway(self, port: int) -> GatewayProcess:
         keys = (SecretStr(self._key),) if self._key else ()
         return GatewayProcess(
             name="openai_api",
             secret=self._secret,
             controller_url=self._controller_url,
-            gateway=GatewaySettings(api_keys=keys),
+            port=port,
+            shared_port=self._gateways > 1,
+            gateway=GatewaySettings(api_keys=keys, workers=self._gateways),
             expected_models=(MODEL,),
         )
 
@@ -122,3 +139,10 @@ class Stack:
                     return
                 await asyncio.sleep(_LOOK_S)
         raise ProcessError(f"the gateway does not offer {MODEL!r}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

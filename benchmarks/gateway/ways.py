@@ -16,9 +16,12 @@ SHORTLINE = "shortline"
 """The gateway alone: the upstream has joined the fleet as a worker, as any OpenAI server can."""
 ONLINE = "shortline online"
 """Gateway and online worker."""
-OURS = (SHORTLINE, ONLINE)
 GATEWAY = "gateway"
 WORKER = "worker"
+
+
+def is_ours(way: str) -> bool:
+    return way.startswith(SHORTLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,19 @@ async def open_shortline(upstream: str, logs: Path, exits: AsyncExitStack) -> Wa
     stack = Stack(upstream, _folder(logs, "shortline"), exits, key=key)
     address, processes = await stack.start_alone()
     return Way(SHORTLINE, address, processes, stack.ready_s[GATEWAY], key=key)
+
+
+async def open_several(gateways: int, upstream: str, logs: Path, exits: AsyncExitStack) -> Way:
+    """As `open_shortline`, with several gateways on one port."""
+    key = new_secret()
+    name = several(gateways)
+    stack = Stack(upstream, _folder(logs, name), exits, key=key, gateways=gateways)
+    address, processes = await stack.start_alone()
+    return Way(name, address, processes, key=key)
+
+
+def several(gateways: int) -> str:
+    return f"{SHORTLINE} x{gateways}"
 
 
 async def open_online(upstream: str, logs: Path, exits: AsyncExitStack) -> Way:

@@ -10,7 +10,7 @@ from server.app.catalogue import FleetCatalogue
 from server.app.fleet.feed import FleetFeed
 from server.app.fleet.orders import Orders
 from server.app.fleet.watch import FleetWatch
-from server.app.headers import careful
+from server.app.headers import HEADERS
 from server.app.router import Routed
 from server.app.routes.chat import ChatRoutes
 from server.app.routes.conversations import ConversationRoutes
@@ -83,8 +83,9 @@ def create_app(
         origins=Origins(settings.api.allowed_origins),
         ready=feed.missing,
         uncounted=frozenset({EVENTS}),
+        headers=HEADERS,
     )
-    return with_lifespan(careful(edge), lifespan)
+    return with_lifespan(edge, lifespan)
 
 
 def _controller(settings: AppProcess) -> ControllerClient | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.web.asgi import ASGIApp, Header, Message, Receive, Scope, Send
+from server.web.asgi import Header
 
 POLICY = {
     "default-src": "'none'",
@@ -30,19 +30,3 @@ HEADERS: tuple[Header, ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_NAMES = frozenset(name for name, _ in HEADERS)
-
-
-def careful(app: ASGIApp) -> ASGIApp:
-    """`app`, with `HEADERS` on all of its answers."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_carefully(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = [pair for pair in message.get("headers", ()) if pair[0] not in _NAMES]
-                message["headers"] = [*own, *HEADERS]
-            await send(message)
-
-        await app(scope, receive, send_carefully)
-
-    return serve

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import httptools
 
@@ -12,6 +13,11 @@ from server.core.errors import BadAnswer, CutOff
 from server.core.limits import MAX_HEADER_BYTES
 
 Header = tuple[bytes, bytes]
+
+Sink = Callable[[bytes], bool]
+"""Takes a piece of a body; False: no more for now."""
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""Say where a body ends; without them it ends with the connection."""
 
 HIGH_WATER = 256 * 1024
 """Bytes received and not yet taken; beyond it the peer is made to wait."""
@@ -30,21 +36,26 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._busy = False
-        self._reset()
-        self.idle_since = 0.0
-
-    def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self.status = 0
-        self.headers: list[Header] = []
-        self._head_bytes = 0
         self._parts: list[bytes] = []
         self._size = 0
         self._paused = False
+        self._sink: Sink | None = None
+        self._reset()
+        self.error: Exception | None = None
+        self._idle_since = 0.0
+
+    def _reset(self) -> None:
+        """Ready for another answer. The last one is whole and was taken, or there was none: so the
+        parser can go on, and nothing is left of it."""
+        self.status = 0
+        self.headers: list[Header] = []
+        self._head_bytes = 0
+        self._framed = False
+        self._keep = False
         self.head_done = False
         self.ended = False
-        self.error: Exception | None = None
 
     # asyncio -----------------------------------------------------------------------------------
 
@@ -55,6 +66,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._parser = None  # it knows us: no cycle is left to the collector
         if self._busy and not self.ended:
             self._lose(exc)
         if self._drained is not None and not self._drained.done():
@@ -83,6 +95,9 @@ class Connection(asyncio.Protocol):
                 self._fail(BadAnswer(f"not a valid HTTP answer: {error}"))
         if not self.head_done and self._head_bytes > MAX_HEADER_BYTES:
             self._fail(BadAnswer(f"the head of the answer exceeds {MAX_HEADER_BYTES} bytes"))
+        if self._sink is not None:
+            self._pour_on(self._sink)
+            return
         if self._size > HIGH_WATER and not self.ended:
             self._pause()
         self._wake()
@@ -102,7 +117,10 @@ class Connection(asyncio.Protocol):
             raise BadAnswer("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        name = name.lower()
+        if name in _FRAMING:
+            self._framed = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -110,11 +128,11 @@ class Connection(asyncio.Protocol):
             raise BadAnswer(f"the status {status}")
         if status < 200:  # 100 Continue and its like come before the real head
             self.headers = []
+            self._framed = False
             return
         self.status = status
-        self._framed = any(
-            name in (b"content-length", b"transfer-encoding") for name, _ in self.headers
-        ) or status in (204, 304)
+        if status in (204, 304):
+            self._framed = True
         self.head_done = True
 
     def on_body(self, body: bytes) -> None:
@@ -126,9 +144,6 @@ class Connection(asyncio.Protocol):
             self.ended = True
             self._keep = self._parser.should_keep_alive()
 
-    _framed = True
-    _keep = False
-
     # exchanges ---------------------------------------------------------------------------------
 
     @property
@@ -136,17 +151,14 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, request: bytes) -> None:
-        """Send one request. Its answer is then read by `head` and `chunk`."""
+        """Send one request, and wait for the head of its answer."""
         if self._transport is None:
             raise CutOff("the connection closed before the request was sent")
         self._reset()
-        self._keep = False
         self._busy = True
         self._transport.write(request)
         if self._drained is not None:
             await self._drained
-
-    async def head(self) -> None:
         while not self.head_done:
             await self._more()
 
@@ -154,7 +166,41 @@ class Connection(asyncio.Protocol):
         """Whatever body bytes have come since the last call; `b""` at the end."""
         while not self._parts and not self.ended:
             await self._more()
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self._take()
+
+    async def pour(self, sink: Sink) -> None:
+        """Give the body to `sink` as it comes, until `sink` says False or the body ends.
+
+        No task is woken for it, so `sink` must not wait; what it raises is raised here.
+        """
+        self._sink = sink
+        try:
+            if self._parts and not sink(self._take()):
+                return
+            while self._sink is not None and not self.ended:
+                await self._more()
+        finally:
+            self._sink = None
+
+    def _pour_on(self, sink: Sink) -> None:
+        """Whoever waits in `pour` is woken only when `sink` can take no more, and at the end."""
+        parts = self._parts
+        if parts:
+            self._parts = []
+            self._size = 0
+        try:
+            if parts and not sink(parts[0] if len(parts) == 1 else b"".join(parts)):
+                self._sink = None
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            self._sink = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+        if self._sink is None or self.ended or self.error is not None:
+            self._wake()
+
+    def _take(self) -> bytes:
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._parts = []
         self._size = 0
         if self._paused and self._transport is not None:
@@ -162,11 +208,20 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the body is whole, and nothing of it waits to be taken."""
+        return self.ended and not self._parts
+
+    @property
+    def idle_s(self) -> float:
+        return self._loop.time() - self._idle_since
+
     def release(self) -> bool:
         """End the exchange. True if the connection can serve another one."""
         self._busy = False
         if self.ended and self._keep and not self._parts and self.usable:
-            self.idle_since = self._loop.time()
+            self._idle_since = self._loop.time()
             return True
         self.abort()
         return False
@@ -175,11 +230,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _more(self) -> None:
+    def _more(self) -> asyncio.Future[None]:
+        """Done as soon as anything has changed."""
         if self.error is not None:
             raise self.error
-        self._waiter = self._loop.create_future()
-        await self._waiter
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def _fail(self, error: Exception) -> None:
         self.error = error

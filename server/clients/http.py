@@ -1,8 +1,8 @@
 """A pooled HTTP/1.1 client for the hot path: one POST or GET, its answer as raw bytes.
 
 Relaying is what this product is for, so it costs as little as Python allows: httptools reads the
-answer, connections are kept, nothing is decoded. Everything rare uses httpx instead. Redirects
-are never followed, proxies and cookies are not known here, TLS is always verified.
+answer, connections are kept, nothing is decoded. Redirects are never followed, proxies and cookies
+are not known here, TLS is always verified.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from server.clients.connection import Connection, Header
+from server.clients.connection import Connection, Header, Sink
 from server.clients.origin import Origin
 from server.core.errors import ConnectFailed, CutOff
 from server.core.limits import CONNECT_S
@@ -21,24 +21,37 @@ IDLE_S = 50.0
 """Shorter than a server keeps an idle connection (`web/process.py`)."""
 MAX_IDLE = 256
 """Idle connections kept for one origin."""
+MAX_STARTS = 64
+"""Beginnings of requests kept for one origin: the paths that are asked for, with the headers that
+are always the same."""
+Connect = Callable[[Origin], Awaitable[Connection]]
 
 
 class Answer:
     """The answer to one request: its head, then its body in the pieces they came in."""
 
-    __slots__ = ("_connection", "headers", "status")
+    __slots__ = ("_connection", "chunk", "headers", "pour", "status")
+
+    chunk: Callable[[], Awaitable[bytes]]
+    """The next bytes, `b""` at the end. Raises `CutOff` or `BadAnswer`."""
+    pour: Callable[[Sink], Awaitable[None]]
+    """Gives the body to a sink as it comes, until it says False or the body ends. No task is woken
+    for a piece, so the sink must not wait. Raises what `chunk` does, and what the sink does."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.status = connection.status
         self.headers: Sequence[Header] = connection.headers
+        self.chunk = connection.chunk
+        self.pour = connection.pour
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key == name), None)
 
-    async def chunk(self) -> bytes:
-        """The next bytes, `b""` at the end. Raises `CutOff` or `BadAnswer`."""
-        return await self._connection.chunk()
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been taken."""
+        return self._connection.exhausted
 
     def abort(self) -> None:
         """Hang up; whoever waits for a chunk gets `CutOff`."""
@@ -48,27 +61,117 @@ class Answer:
 class Exchange:
     """One request and its answer; a class, because a generator costs more than the request."""
 
-    __slots__ = ("_client", "_message", "_origin", "abandoned", "connection")
+    __slots__ = ("_message", "_pool", "abandoned", "connection")
 
-    def __init__(self, client: HTTPClient, origin: Origin, message: bytes) -> None:
-        self._client = client
-        self._origin = origin
+    def __init__(self, pool: Pool, message: bytes) -> None:
+        self._pool = pool
         self._message = message
         self.connection: Connection | None = None
         self.abandoned = False
 
     async def __aenter__(self) -> Answer:
-        return Answer(await self._client.open(self._origin, self._message, self))
+        """An answer that has begun, on a connection that was kept or on a new one."""
+        kept = self._pool.take_idle()
+        if kept is None:
+            return await self._ask(await self._pool.connect())
+        try:
+            return await self._ask(kept)
+        except CutOff as first:
+            if not self._pool.ask_again or kept.headers or self.abandoned:
+                raise
+            try:
+                return await self._ask(await self._pool.connect())
+            except ConnectFailed:
+                raise first from None  # it was sent once, and that is what counts
+
+    async def _ask(self, connection: Connection) -> Answer:
+        self.connection = connection
+        try:
+            if self.abandoned:  # while it was connecting
+                raise CutOff("nobody waits for it any more")
+            await connection.ask(self._message)
+        except BaseException:
+            connection.release()
+            raise
+        return Answer(connection)
 
     async def __aexit__(self, *_: object) -> None:
         assert self.connection is not None
-        self._client.take_back(self._origin, self.connection)
+        if self.connection.release():
+            self._pool.keep(self.connection)
 
     def abandon(self) -> None:
         """Hang up; whoever waits in the block gets `CutOff`."""
         self.abandoned = True
         if self.connection is not None:
             self.connection.abort()
+
+
+class Pool:
+    """The connections to one origin."""
+
+    def __init__(self, origin: Origin, connect: Connect, *, ask_again: bool) -> None:
+        self.origin = origin
+        self.ask_again = ask_again
+        self._connect = connect
+        self._idle: deque[Connection] = deque()
+        self._starts: dict[tuple[bytes, bytes, Sequence[Header]], bytes] = {}
+        self._closed = False
+
+    def request(
+        self,
+        path: bytes,
+        body: bytes = b"",
+        headers: tuple[Header, ...] = (),
+        *,
+        method: bytes = b"POST",
+        more: Sequence[Header] = (),
+    ) -> Exchange:
+        """As `HTTPClient.request`. `headers`: the same for many requests; `more`: of this one."""
+        start = self._starts.get((method, path, headers))
+        if start is None:
+            start = self._start(method, path, headers)
+        for header in more:
+            start += b"%b: %b\r\n" % header
+        return Exchange(self, b"%bcontent-length: %d\r\n\r\n%b" % (start, len(body), body))
+
+    def _start(self, method: bytes, path: bytes, headers: tuple[Header, ...]) -> bytes:
+        line = b"%b %b%b HTTP/1.1" % (method, self.origin.base_path.encode(), path)
+        lines = [line, b"host: " + self.origin.authority]
+        lines += [name + b": " + value for name, value in headers]
+        start = b"\r\n".join(lines) + b"\r\n"
+        if len(self._starts) >= MAX_STARTS:
+            self._starts.clear()
+        self._starts[method, path, headers] = start
+        return start
+
+    def take_idle(self) -> Connection | None:
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                if connection.idle_s < IDLE_S:
+                    return connection
+                connection.abort()
+        return None
+
+    def keep(self, connection: Connection) -> None:
+        """For the next request."""
+        if self._closed:
+            connection.abort()
+            return
+        if len(self._idle) == MAX_IDLE:
+            self._idle.popleft().abort()
+        self._idle.append(connection)
+
+    async def connect(self) -> Connection:
+        return await self._connect(self.origin)
+
+    def close(self) -> None:
+        """Keep no connection, now and later."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().abort()
 
 
 class HTTPClient:
@@ -87,7 +190,7 @@ class HTTPClient:
         self._connect_s = connect_s
         self._tls = tls
         self._ask_again = ask_again
-        self._idle: dict[Origin, deque[Connection]] = {}
+        self._pools: dict[Origin, Pool] = {}
 
     def request(
         self,
@@ -104,42 +207,14 @@ class HTTPClient:
         peer learns that nobody listens. Raises `ConnectFailed` when nothing was sent, `CutOff`
         and `BadAnswer` after that. Time limits are the caller's.
         """
-        return Exchange(self, origin, _message(origin, method, path, body, headers))
+        return self.at(origin).request(path, body, method=method, more=headers)
 
-    def take_back(self, origin: Origin, connection: Connection) -> None:
-        if connection.release():
-            self._keep(origin, connection)
-
-    async def open(self, origin: Origin, message: bytes, exchange: Exchange) -> Connection:
-        """A connection on which `message` was sent and the answer has begun."""
-        kept = self._take_idle(origin)
-        if kept is None:
-            return await _ask(await self._connect(origin), message, exchange)
-        try:
-            return await _ask(kept, message, exchange)
-        except CutOff as first:
-            if not self._ask_again or kept.headers or exchange.abandoned:
-                raise
-            try:
-                return await _ask(await self._connect(origin), message, exchange)
-            except ConnectFailed:
-                raise first from None  # it was sent once, and that is what counts
-
-    def _take_idle(self, origin: Origin) -> Connection | None:
-        idle = self._idle.get(origin)
-        while idle:
-            connection = idle.pop()
-            if connection.usable:
-                if asyncio.get_running_loop().time() - connection.idle_since < IDLE_S:
-                    return connection
-                connection.abort()
-        return None
-
-    def _keep(self, origin: Origin, connection: Connection) -> None:
-        idle = self._idle.setdefault(origin, deque(maxlen=MAX_IDLE))
-        if len(idle) == MAX_IDLE:
-            idle.popleft().abort()
-        idle.append(connection)
+    def at(self, origin: Origin) -> Pool:
+        """The connections to `origin`, for who asks there often."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(origin, self._connect, ask_again=self._ask_again)
+        return pool
 
     async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
@@ -161,32 +236,10 @@ class HTTPClient:
 
     def forget(self, origin: Origin) -> None:
         """Close the idle connections of an origin that is gone."""
-        for connection in self._idle.pop(origin, ()):
-            connection.abort()
+        pool = self._pools.pop(origin, None)
+        if pool is not None:
+            pool.close()
 
     def close(self) -> None:
-        for origin in list(self._idle):
+        for origin in list(self._pools):
             self.forget(origin)
-
-
-async def _ask(connection: Connection, message: bytes, exchange: Exchange) -> Connection:
-    exchange.connection = connection
-    try:
-        if exchange.abandoned:  # while it was connecting
-            raise CutOff("nobody waits for it any more")
-        await connection.ask(message)
-        await connection.head()
-    except BaseException:
-        connection.release()
-        raise
-    return connection
-
-
-def _message(
-    origin: Origin, method: bytes, path: bytes, body: bytes, headers: Sequence[Header]
-) -> bytes:
-    lines = [method + b" " + origin.base_path.encode() + path + b" HTTP/1.1"]
-    lines.append(b"host: " + origin.authority)
-    lines += [name + b": " + value for name, value in headers]
-    lines.append(b"content-length: " + str(len(body)).encode())
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body

@@ -64,7 +64,7 @@ class FastChatRelay:
             await _end(send, failure(ErrorCode.CONTROLLER_NO_WORKER))
             return
         try:
-            async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+            with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                 await self._pass_on(worker, body, send, limit)
         except (TransportError, RequestError) as error:
             await _end(send, _failed(worker, error))
@@ -75,7 +75,7 @@ class FastChatRelay:
             answer = failure(ErrorCode.CONTROLLER_NO_WORKER).rstrip(NUL)
         else:
             try:
-                async with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+                with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
                     answer = await self._fetch(worker, scope["path"], body, limit)
             except (TransportError, RequestError) as error:
                 answer = _failed(worker, error).rstrip(NUL)

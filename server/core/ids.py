@@ -1,10 +1,11 @@
-"""Random names for things: requests, completions, worker generations."""
+"""Names for things: random ones for requests and the like, lasting ones for processes."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import uuid
+from socket import gethostname
 
 _HEX_CHARS = 24
 _AT_ONCE = 512
@@ -30,3 +31,8 @@ def new_uuid() -> str:
 def new_secret() -> str:
     """256 random bits, safe in a header."""
     return secrets.token_urlsafe(32)
+
+
+def name_here(process: str) -> str:
+    """`process`, told apart from the one of that name at another machine."""
+    return f"{process}@{gethostname()}"

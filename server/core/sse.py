@@ -37,26 +37,23 @@ class EventSplitter:
     """
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._tail = b""
+        self.tail = b""
+        """Of an event that has not ended yet."""
         self._max_bytes = max_bytes
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole events now complete. Raises `ValueError` for an endless one."""
-        if not self._tail and chunk.endswith(b"\n\n"):
+        if not self.tail and chunk.endswith(b"\n\n"):
             return chunk
-        data = self._tail + chunk
+        data = self.tail + chunk
         end = max(
             (data.rfind(mark) + len(mark) for mark in _BLANK_LINES if mark in data),
             default=0,
         )
-        self._tail = data[end:]
-        if len(self._tail) > self._max_bytes:
+        self.tail = data[end:]
+        if len(self.tail) > self._max_bytes:
             raise ValueError(f"an event is longer than {self._max_bytes} bytes")
         return data[:end]
-
-    def rest(self) -> bytes:
-        """What is left of an event that never ended."""
-        return self._tail
 
 
 def event_data(block: bytes) -> list[bytes]:

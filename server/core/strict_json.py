@@ -9,16 +9,50 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+import orjson
 
 from server.core.errors import BadRequest
 from server.core.limits import MAX_JSON_DEPTH, MAX_JSON_VALUES
 
+_KEY_END: Final = b'":'
+
 
 def parse_json(raw: bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
-    """The value in `raw`. Raises `BadRequest` that says what is wrong with it."""
-    if sum(map(raw.count, (b",", b"{", b"["))) > MAX_JSON_VALUES:
+    """The value in `raw`; an integer beyond 64 bits may come as a float.
+
+    Raises `BadRequest` that says what is wrong with it.
+    """
+    opened = raw.count(b"{") + raw.count(b"[")
+    if opened + raw.count(b",") > MAX_JSON_VALUES:
         raise _bad(f"it holds more than {MAX_JSON_VALUES} values")
+    if opened <= max_depth:
+        ends = raw.count(_KEY_END)
+        if _is_plain(raw, ends):
+            try:
+                value = orjson.loads(raw)
+            except orjson.JSONDecodeError:
+                pass  # what is wrong is said below
+            else:
+                # Of two equal keys, only the last would be written again.
+                if orjson.dumps(value).count(_KEY_END) == ends:
+                    return value
+    return _parse_slowly(raw, max_depth)
+
+
+def _is_plain(raw: bytes, ends: int) -> bool:
+    """Whether `_KEY_END`, which `raw` holds `ends` times, stands behind each key, and elsewhere
+    only where it would if the value were written again: no space before a colon, and no quote or
+    colon is written as an escape."""
+    if b"\\" in raw and b"\\u00" in raw:
+        return False
+    if raw.count(b":") == ends:
+        return True
+    return not (b" :" in raw or b"\n:" in raw or b"\t:" in raw or b"\r:" in raw)
+
+
+def _parse_slowly(raw: bytes, max_depth: int) -> Any:
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)

@@ -8,18 +8,16 @@ from server.core.errors import Unauthorized
 from server.core.secrets import same_secret
 from server.gateway.customers.customers import Customers
 from server.gateway.ours import OURS, REQUESTS
-from server.gateway.sight.sight import Sight
 from server.web.asgi import Scope, header
 from server.web.edge import Check, internal_secret
 from server.wire.fleet import SECRET_HEADER
 from server.wire.sight import READING_HEADER, reading_key
 
 
-def key_or_secret(customers: Customers, secret: SecretStr, sight: Sight) -> Check:
+def key_or_secret(customers: Customers, secret: SecretStr) -> Check:
     """Paths below `OURS` demand the fleet's secret and no key, all others one of the keys.
 
-    Requests are explained also to who holds the key that is made for it. Whoever has no key is
-    counted.
+    Requests are explained also to who holds the key that is made for it.
     """
     ours = internal_secret(secret, header_name=SECRET_HEADER)
     reading = reading_key(secret)
@@ -27,11 +25,7 @@ def key_or_secret(customers: Customers, secret: SecretStr, sight: Sight) -> Chec
     def check(scope: Scope) -> None:
         path: str = scope["path"]
         if not path.startswith(OURS):
-            try:
-                customers.check(scope)
-            except Unauthorized as error:
-                sight.refuse(error.status, error.code or error.type)
-                raise
+            customers.check(scope)
         elif not (path.startswith(REQUESTS) and _may_read(scope, reading)):
             ours(scope)
 

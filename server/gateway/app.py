@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import partial
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import MethodNotAllowed, NotFound
+from server.core.errors import MethodNotAllowed, NotFound, RequestError
 from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
 from server.gateway.admin.routes import ROUTES, RoutesAdmin
 from server.gateway.admission import key_or_secret
-from server.gateway.asked import TOKENIZE
+from server.gateway.asked import TIMEOUT_HEADER, TOKENIZE
 from server.gateway.models import list_models, show_model
 from server.gateway.ours import OURS
 from server.gateway.parts import Parts
+from server.gateway.relay import RECORDED
 from server.gateway.sight.metrics import CONTENT_TYPE
+from server.gateway.sight.sight import Sight
 from server.ledger.key import Key
 from server.web.asgi import JSON, ASGIApp, Receive, Scope, Send, send_json, send_whole
 from server.web.drain import Drain
@@ -31,6 +34,8 @@ RELAYED: dict[str, Ability] = {
 }
 MODELS = "/v1/models"
 METRICS = "/metrics"
+PARAMS = frozenset({"model", "stream", TIMEOUT_HEADER.decode()})
+"""What can be wrong in a request that is relayed; other names are a client's own words."""
 OPENAPI = "/openapi.json"
 
 
@@ -50,10 +55,12 @@ def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) 
         drain,
         (
             known_host(settings.gateway),
-            key_or_secret(parts.customers, settings.secret, parts.sight),
+            key_or_secret(parts.customers, settings.secret),
         ),
         origins=Origins(settings.gateway.allowed_origins),
         ready=parts.fleet.missing,
+        refused=partial(_note_refusal, parts.sight),
+        turned_away=parts.sight.turn_away,
     )
 
 
@@ -70,18 +77,16 @@ class Gateway:
             routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes)
             self._admin = {KEYS: keys, USAGE: keys, ROUTES: routes}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"]
         ability = RELAYED.get(path)
         if ability is not None:
             _only(scope, "POST")
-            await self._relay.serve(ability, scope, receive, send)
-            return
+            return self._relay.serve(ability, scope, receive, send)
         admin = self._admin.get("/".join(path.split("/", 3)[:3]))
         if admin is not None:
-            await admin(scope, receive, send)
-        else:
-            await self._tell(path, scope, send)
+            return admin(scope, receive, send)
+        return self._tell(path, scope, send)
 
     async def _tell(self, path: str, scope: Scope, send: Send) -> None:
         """What can be read. Raises `NotFound`."""
@@ -107,6 +112,23 @@ class Gateway:
         if path == MODELS:
             return listed | {"data": mine}
         return show_model(mine, path.removeprefix(f"{MODELS}/"))
+
+
+def _note_refusal(sight: Sight, scope: Scope, error: RequestError) -> None:
+    """Of a request that has no record. That our own processes ask in vain is nothing to tell."""
+    path, state = scope["path"], scope["state"]
+    if RECORDED in state or (path.startswith(OURS) and error.status == 404):
+        return
+    key: Key | None = state.get("key")
+    sight.refuse(
+        state["request_id"],
+        scope["method"],
+        path,
+        error.status,
+        error.code or error.type,
+        key_id=key.id if key else "",
+        field=error.param if error.param in PARAMS else "",
+    )
 
 
 def _only(scope: Scope, method: str) -> None:

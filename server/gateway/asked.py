@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from server.core.errors import BadRequest
 from server.core.limits import WHOLE_REQUEST_S
 from server.core.model_name import with_model
 from server.core.strict_json import parse_object
-from server.web.asgi import Scope
+from server.web.asgi import Header, Scope, found_in
 from server.wire.fleet import Ability
 from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
 
@@ -32,11 +33,8 @@ class Asked(NamedTuple):
     lane: Lane = "normal"
     timeout_s: float | None = None
     """How long its client will wait for all of it; None: as long as we let it."""
-
-    @property
-    def generates(self) -> bool:
-        """Whether a slot of the worker is needed."""
-        return self.path != TOKENIZE
+    generates: bool = True
+    """Whether a slot of the worker is needed."""
 
     @property
     def one_choice(self) -> bool:
@@ -59,14 +57,20 @@ class Asked(NamedTuple):
         """The most that it can use, prompt and answers: a token has one byte at least, and none
         of its answers is longer than the context."""
         fields = self.fields
-        prompt = fields.get("prompt", fields.get("input"))
-        prompts = len(prompt) if isinstance(prompt, list) and prompt else 1
-        answers = prompts * (_count(fields.get("n")) or 1)
-        wanted = _count(fields.get("max_completion_tokens")) or _count(fields.get("max_tokens"))
+        answers = 1
+        if self.ability != "chat":
+            prompt = fields.get("prompt", fields.get("input"))
+            answers = len(prompt) if isinstance(prompt, list) and prompt else 1
+        if "n" in fields:
+            answers *= _count(fields["n"]) or 1
         if self.ability == "embeddings":
             wanted = 0
-        elif wanted is None:
-            wanted = context_length or UNKNOWN_CONTEXT
+        else:
+            wanted = (
+                _count(fields.get("max_completion_tokens") or fields.get("max_tokens"))
+                or context_length
+                or UNKNOWN_CONTEXT
+            )
         most = len(self.body) + answers * wanted
         return min(most, answers * context_length) if context_length else most
 
@@ -83,16 +87,23 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise BadRequest("stream must be true or false.", param="stream")
-    if path == TOKENIZE and "messages" not in fields:
+    generates = path != TOKENIZE
+    if not generates and "messages" not in fields:
         ability = "completions"
+    lane, timeout_s = found_in(scope["headers"], _wishes)
+    return Asked(path, ability, model, bool(stream), body, fields, lane, timeout_s, generates)
+
+
+def _wishes(headers: Iterable[Header]) -> tuple[Lane, float | None]:
+    """What the headers say of its lane and its time."""
     lane: Lane = "normal"
     timeout_s = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == _PRIORITY:
             lane = lane_of(value)
         elif name == TIMEOUT_HEADER:
             timeout_s = _seconds(value)
-    return Asked(path, ability, model, bool(stream), body, fields, lane, timeout_s)
+    return lane, timeout_s
 
 
 def _seconds(value: bytes) -> float:

@@ -23,10 +23,11 @@ from server.gateway.delivery import Delivery
 from server.gateway.failover.diverged import Diverged
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.movable import Movable
+from server.gateway.sight.faults import WORKER_REFUSED
 from server.gateway.worker import Lease
 from server.web.asgi import JSON
 from server.wire.fleet import DEADLINE_HEADER, GATEWAY_HEADER, SECRET_HEADER
-from server.wire.lanes import PRIORITY_HEADER, Lane
+from server.wire.lanes import PRIORITY_HEADER
 
 TRY_ELSEWHERE = frozenset({429, 502, 503, 504})
 """A worker's answers that another worker may better."""
@@ -62,41 +63,46 @@ class Asking:
             (GATEWAY_HEADER.encode(), gateway_id.encode()),
         )
 
-    async def ask(self, delivery: Delivery, lease: Lease, lane: Lane) -> None:
+    async def ask(self, delivery: Delivery, lease: Lease) -> None:
         """Pass on what the worker of `lease` answers.
 
         Raises `TransportError` for one that did not begin to, `WorkerLost` for one that did.
         """
-        delivery.limit.allow(FIRST_TOKEN_S if delivery.asked.stream else WHOLE_REQUEST_S)
+        asked = delivery.asked
+        if asked.stream or delivery.journey.tries > 1:
+            delivery.limit.allow(FIRST_TOKEN_S if asked.stream else WHOLE_REQUEST_S)
         movable = not (delivery.started or delivery.journey.is_last)
-        if lease.worker.view.protocol == "openai":
-            await self._ask(delivery, lease, lane, movable=movable)
+        if lease.worker.view.protocol == "fastchat":
+            async with Movable() as moving:
+                lease.leave = moving.move if movable else None
+                await self._ask_fastchat(delivery, lease)
             return
-        async with Movable() as moving:
-            lease.leave = moving.move if movable else None
-            await self._ask_fastchat(delivery, lease)
+        exchange = self._http.at(lease.worker.origin).request(
+            asked.path,
+            asked.body_for(lease.model),
+            self._headers,
+            more=self._headers_of(delivery),
+        )
+        if movable:
+            lease.leave = exchange.abandon
+        async with exchange as upstream:
+            status = upstream.status
+            if status >= 400:
+                _check(status, delivery)
+            await delivery.pass_on(upstream)
 
-    async def _ask(self, delivery: Delivery, lease: Lease, lane: Lane, *, movable: bool) -> None:
-        asked, record = delivery.asked, delivery.record
-        headers = [*self._headers, (b"x-request-id", record.request_id.encode())]
-        if lane != "normal":
-            headers.append((_PRIORITY, lane.encode()))
-        if asked.timeout_s is not None:
+    def _headers_of(self, delivery: Delivery) -> list[Header]:
+        """What a worker is told of this request alone."""
+        record = delivery.record
+        headers = [(b"x-request-id", record.request_id.encode()), *delivery.journey.whose]
+        if delivery.journey.lane != "normal":
+            headers.append((_PRIORITY, delivery.journey.lane.encode()))
+        if delivery.asked.timeout_s is not None:
             left_ms = delivery.limit.left_s * 1000 + WORKER_LATER_MS
             headers.append((_DEADLINE, b"%d" % left_ms))
-        headers += record.trace_headers()
-        exchange = self._http.request(
-            lease.worker.origin, asked.path, asked.body_for(lease.model), headers
-        )
-        lease.leave = exchange.abandon if movable else None
-        async with exchange as upstream:
-            if upstream.status == 504 and asked.timeout_s is not None:
-                raise DeadlineExceeded("The answer was not there in the time that you gave it.")
-            if upstream.status in TRY_ELSEWHERE and delivery.journey.may_go_on:
-                raise Refused(upstream.status)
-            if upstream.status in DENIED:
-                raise Denied(f"the worker answered {upstream.status}")
-            await delivery.pass_on(upstream)
+        if record.trace is not None:
+            headers += record.trace_headers()
+        return headers
 
     async def _ask_fastchat(self, delivery: Delivery, lease: Lease) -> None:
         asked = delivery.asked
@@ -113,6 +119,16 @@ class Asking:
             if not delivery.journey.may_go_on:
                 raise
             raise Refused(error.status) from error
+
+
+def _check(status: int, delivery: Delivery) -> None:
+    """Raises what makes of a worker's error something else than an answer."""
+    if status == 504 and delivery.asked.timeout_s is not None:
+        raise DeadlineExceeded("The answer was not there in the time that you gave it.")
+    if status in TRY_ELSEWHERE and delivery.journey.may_go_on:
+        raise Refused(status)
+    if status in DENIED:
+        raise Denied(f"the worker answered {status}")
 
 
 def trouble_of(failure: TransportError | WorkerLost) -> Trouble | None:
@@ -139,7 +155,7 @@ def told(asked: Asked, failure: TransportError | WorkerLost, *, started: bool) -
         return ProviderRefused(
             f"The worker for {asked.model!r} does not let this gateway in; "
             "the operator must check its key.",
-            code="worker_refused",
+            code=WORKER_REFUSED,
         )
     return Unavailable(
         f"The worker for {asked.model!r} was lost before it answered; try again shortly.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 
 import orjson
 
@@ -19,6 +20,7 @@ from server.gateway.failover.repeatable import repeatable
 from server.gateway.failover.splice import Splice
 from server.gateway.failover.told import Told
 from server.gateway.journey import Journey
+from server.gateway.sight.faults import PROVIDER_REFUSED
 from server.gateway.sight.record import Record
 from server.gateway.sight.usage import Usage, usage_of_stream, usage_of_whole
 from server.gateway.worker import Lease
@@ -41,7 +43,6 @@ class Delivery:
         "_delivered",
         "_heard_at",
         "_limit_headers",
-        "_now",
         "_shelf",
         "_told",
         "_workers",
@@ -82,38 +83,36 @@ class Delivery:
         self._delivered: Delivered | None = None
         self._told: Told | None = None
         self._workers = 1
-        self._now = asyncio.get_running_loop().time
         self._heard_at = 0.0
 
-    async def pass_on(self, upstream: Upstream) -> None:
+    def pass_on(self, upstream: Upstream) -> Awaitable[None]:
         """Once there is something to send, the request stays where it is, as long as it can."""
         if is_stream(upstream):
-            await self._stream(upstream)
-        elif self.started:
+            return self._stream(upstream)
+        if self.started:
             raise BadAnswer(f"no stream, but an answer with status {upstream.status}")
-        else:
-            await self._whole(upstream)
+        return self._whole(upstream)
 
     async def _whole(self, upstream: Upstream) -> None:
         body = await read_whole(upstream, self.limit)
         status = upstream.status
         if 300 <= status < 400 or (status < 300 and not _OBJECT.match(body)):
             raise BadAnswer(f"a status {status} without a JSON object")
-        self._settle(status)
+        self._settle(status, body)
         await send_answer(self.send, upstream, body, self.limit, self._limit_headers)
         if status < 400:
             self.usage = usage_of_whole(body, len(self.asked.body))
             self.record.ended("complete", status)
         else:
             self.usage = NOTHING_USED
-            self._note_refusal(status)
+            self._note_refusal(status, body)
             self.record.ended("http_error", status, code_of(body))
 
-    def _note_refusal(self, status: int) -> None:
+    def _note_refusal(self, status: int, body: bytes) -> None:
         """No other worker could be asked, so the client gets what this one said."""
         if (status >= 500 or status == 429) and self.lease is not None:
             address = self.lease.worker.view.address
-            trouble: Trouble | None = None if status == 429 else "failed"
+            trouble = None if status == 429 else trouble_in(body)
             self.record.failed(address, trouble, f"the worker answered {status}")
 
     async def _stream(self, upstream: Upstream) -> None:
@@ -124,7 +123,7 @@ class Delivery:
         stream = Stream(
             upstream,
             self.limit,
-            splice.feed if splice else None,
+            self._noted(splice.feed) if splice else None,
             seen=self._keep if self._delivered and not again else None,
             one_choice=self.asked.one_choice,
         )
@@ -144,8 +143,22 @@ class Delivery:
         else:
             self.record.ended("complete", upstream.status)
 
+    def _noted(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        """`feed`; the record hears when it first has something new for the client."""
+        silent = True
+
+        def noting(events: bytes) -> bytes:
+            nonlocal silent
+            fresh = feed(events)
+            if silent and fresh:
+                silent = False
+                self.record.note("the stream goes on from there")
+            return fresh
+
+        return noting
+
     def _keep(self, events: bytes) -> None:
-        self._heard_at = self._now()
+        self._heard_at = self.limit.now()
         if self._delivered is not None:
             self._delivered.add(events)
 
@@ -153,11 +166,11 @@ class Delivery:
         """Once its worker is suspect, a stream that has been quiet for as long goes elsewhere."""
 
         def leave_if_quiet() -> None:
-            if self._now() - self._heard_at >= QUIET_S:
+            if self.limit.now() - self._heard_at >= QUIET_S:
                 upstream.abort()
 
         assert self.lease is not None
-        self._heard_at = self._now()
+        self._heard_at = self.limit.now()
         self.lease.leave_if_quiet = leave_if_quiet
 
     def _used(self, stream: Stream) -> Usage:
@@ -182,9 +195,11 @@ class Delivery:
         if not self.journey.stays_with(self.lease.model):
             return False
         self._workers += 1
+        self.record.note("another worker is to go on with the stream: it is asked the same again")
         try:  # milliseconds for a long answer, in which others must not wait
             self._told = await asyncio.to_thread(self._delivered.told)
         except Diverged:
+            self.record.note("what the client has cannot be compared with a second answer")
             return False
         self._delivered.drop()
         return True
@@ -194,7 +209,7 @@ class Delivery:
         if self._delivered is not None:
             self._delivered.drop()
 
-    def _settle(self, status: int) -> None:
+    def _settle(self, status: int, body: bytes = b"") -> None:
         """From here on it stays. Raises `CutOff` if it was to move in this very moment."""
         lease = self.lease
         assert lease is not None
@@ -206,9 +221,14 @@ class Delivery:
             self.record.first_byte()
         if self.asked.generates:
             if status >= 500:
-                lease.fail("failed")
+                lease.fail(trouble_in(body))
             else:
                 lease.answered()
+
+
+def trouble_in(body: bytes) -> Trouble:
+    """What a worker's answer with 5xx says of it."""
+    return "denied" if code_of(body) == PROVIDER_REFUSED else "failed"
 
 
 def code_of(body: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from server.clients.origin import Origin
@@ -21,10 +20,13 @@ from server.core.errors import (
     BadRequest,
     ModelNotFound,
     Overloaded,
+    ProviderRefused,
     Unavailable,
 )
 from server.core.limits import FASTCHAT_SUSPECT_S, RETRY_AFTER_S
 from server.core.rate import Rate
+from server.gateway.customers.whose import NOBODYS, Whose
+from server.gateway.sight.faults import WORKER_REFUSED
 from server.gateway.worker import Lease, Worker
 from server.wire.fleet import Ability, FleetView, GatewayView, Loads, WorkerView
 from server.wire.lanes import Lane
@@ -45,8 +47,8 @@ class Fleet:
     ) -> None:
         self._id = gateway_id
         self._method = method
-        self._clock = clock or SystemClock()
-        self._heard_at = self._clock.monotonic()
+        self._now = (clock or SystemClock()).monotonic
+        self._heard_at = self._now()
         self._asked: dict[str, Rate] = {}
         """By model, how often this gateway sends to its workers."""
         self.gateways: tuple[GatewayView, ...] = ()
@@ -69,7 +71,7 @@ class Fleet:
     def apply(self, view: FleetView) -> list[Origin]:
         """Take over what the controller says. Returns the origins of workers that are gone."""
         self.heard = True
-        self._heard_at = self._clock.monotonic()
+        self._heard_at = self._now()
         self.gateways = view.gateways
         said = {worker.address: worker for worker in view.workers}
         if view.controller != self._controller:
@@ -88,7 +90,7 @@ class Fleet:
 
     def hear(self, said: Loads) -> None:
         """Take over how busy workers are."""
-        self._heard_at = self._clock.monotonic()
+        self._heard_at = self._now()
         for address, load in said.loads.items():
             worker = self._workers.get(address)
             if worker is not None:
@@ -119,10 +121,10 @@ class Fleet:
 
     def _move_away(self, worker: Worker) -> None:
         """Free the requests that wait there, where another worker can help."""
-        for lease in list(worker.leases):
+        for lease, whose in list(worker.leases.items()):
             if not (lease.leave or lease.leave_if_quiet):
                 continue
-            if self.offers(lease.model, lease.ability, but=lease.tried):
+            if self.offers(lease.model, lease.ability, "normal", whose, lease.tried):
                 if lease.leave_if_quiet is not None:
                     lease.leave_if_quiet()
                 else:
@@ -137,33 +139,36 @@ class Fleet:
         lane: Lane = "normal",
         but: frozenset[str] = NOTHING,
         affinity: bytes | None = None,
+        whose: Whose = NOBODYS,
     ) -> Lease:
         """Count one request in flight at the least busy worker of `model`.
 
         The lease is a context manager: leave it exactly once; `position` finds it meanwhile.
         `but`: addresses that have failed already. `affinity`: requests with the same one stay
-        together. Raises `ModelNotFound` for a model that nobody ever offered, `BadRequest` for
-        one that cannot do this, `Unavailable` when all its workers are gone or rest, `Overloaded`
-        when they are full.
+        together. `whose`: who has little at a full worker may be sent there all the same.
+        Raises `ModelNotFound` for a model that nobody ever offered, `BadRequest` for one that
+        cannot do this, `Unavailable` when all its workers are gone or rest, `ProviderRefused` when
+        they rest because keys are wrong, `Overloaded` when they are full.
         """
-        free = self._free(model, ability, lane, but)
+        now = self._now()
+        free = self._free(model, ability, lane, whose, but, now)
+        if not free:
+            raise self._why_none(model, ability, but, now)
         candidates: Sequence[Candidate] = ()
         worker = free[0]
         if len(free) > 1:
             candidates = [one.as_candidate() for one in free]
             chosen = self._choose(candidates, self._policy(model), affinity)
             worker = self._workers[chosen.address]
-        return Lease(worker, model, ability, but, request_id, self._waiting, candidates)
+        return Lease(
+            worker, model, ability, but, request_id, self._waiting, candidates, self._now, whose
+        )
 
     def offers(
-        self, model: str, ability: Ability, *, lane: Lane = "normal", but: frozenset[str]
+        self, model: str, ability: Ability, lane: Lane, whose: Whose, but: frozenset[str]
     ) -> bool:
         """Whether `take` would find somebody."""
-        try:
-            self._free(model, ability, lane, but)
-        except (BadRequest, ModelNotFound, Overloaded, Unavailable):
-            return False
-        return True
+        return bool(self._free(model, ability, lane, whose, but, self._now()))
 
     def _policy(self, model: str) -> Policy:
         """For one request to `model`."""
@@ -174,7 +179,7 @@ class Fleet:
 
     def _unseen(self, model: str, gateways: int) -> float:
         """How many requests of the others this gateway cannot have heard of yet."""
-        now = self._clock.monotonic()
+        now = self._now()
         asked = self._asked.setdefault(model, Rate())
         own_per_s = asked.per_s(now)
         asked.count(now)
@@ -193,53 +198,68 @@ class Fleet:
         assert chosen is not None  # there are some
         return chosen
 
-    def _free(self, model: str, ability: Ability, lane: Lane, but: frozenset[str]) -> list[Worker]:
-        """The workers that can take a request now, one at least."""
-        workers = [
+    def _free(
+        self,
+        model: str,
+        ability: Ability,
+        lane: Lane,
+        whose: Whose,
+        but: frozenset[str],
+        now: float,
+    ) -> list[Worker]:
+        """The workers that can take a request now."""
+        return [
             worker
-            for worker in self._able(model, ability)
-            if worker.view.state == "ready" and worker.view.address not in but
+            for worker in self._by_model.get(model, ())
+            if worker.takes(model, ability, lane, whose, now)
+            and (not but or worker.view.address not in but)
         ]
-        if not workers:
-            raise Unavailable(
-                f"No worker for {model!r} is up at the moment; try again shortly.",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        now = asyncio.get_running_loop().time()
-        usable = [worker for worker in workers if worker.breaker_of(model).lets(now)]
-        if not usable:
-            raise Unavailable(
-                f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
-                retry_after_s=min(worker.breaker_of(model).rests_for(now) for worker in workers),
-            )
-        free = [worker for worker in usable if not worker.full(lane)]
-        if not free:
-            raise Overloaded(
-                f"Every worker for {model!r} is full ({len(usable)} of them); try again shortly.",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        return free
 
-    def _able(self, model: str, ability: Ability) -> list[Worker]:
+    def _why_none(
+        self, model: str, ability: Ability, but: frozenset[str], now: float
+    ) -> BadRequest | ModelNotFound | Overloaded | ProviderRefused | Unavailable:
+        """Why none of them can."""
         workers = self._by_model.get(model)
-        if not workers:
-            if model in self._known:
-                return []
-            raise ModelNotFound(
+        if not workers and model not in self._known:
+            return ModelNotFound(
                 f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
                 param="model",
             )
-        able = [worker for worker in workers if ability in worker.view.abilities]
-        if not able:
-            raise BadRequest(
+        able = [worker for worker in workers or () if ability in worker.view.abilities]
+        if workers and not able:
+            return BadRequest(
                 f"The model {model!r} does not serve {ability}.",
                 param="model",
                 code="unsupported_model",
             )
-        return able
+        up = [one for one in able if one.view.state == "ready" and one.view.address not in but]
+        if not up:
+            return Unavailable(
+                f"No worker for {model!r} is up at the moment; try again shortly.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        breakers = [worker.breaker_of(model) for worker in up]
+        usable = sum(breaker.lets(now) for breaker in breakers)
+        if not usable and all(breaker.trouble == "denied" for breaker in breakers):
+            return ProviderRefused(
+                f"No worker for {model!r} is let in where it has to ask, or lets this gateway in; "
+                "the operator must check the keys.",
+                code=WORKER_REFUSED,
+            )
+        if not usable:
+            return Unavailable(
+                f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
+                retry_after_s=min(breaker.rests_for(now) for breaker in breakers),
+            )
+        return Overloaded(
+            f"Every worker for {model!r} is full ({usable} of them); try again shortly.",
+            retry_after_s=RETRY_AFTER_S,
+        )
 
-    def context_length(self, models: Iterable[str]) -> int | None:
+    def context_length(self, models: Sequence[str]) -> int | None:
         """The longest context that any of `models` has here, None if that is not known of all."""
+        if len(models) == 1:
+            return self._contexts.get(models[0])
         lengths = [self._contexts.get(model) for model in models]
         known = [length for length in lengths if length is not None]
         return max(known) if known and len(known) == len(lengths) else None
@@ -255,14 +275,10 @@ class Fleet:
         """How many must end before a slot is free for it; 0: a worker is on it; None: it is at no
         worker, as far as this gateway knows.
 
-        Exact as far as this gateway's own requests go; those of others are taken to be older.
+        See `Worker.place_of` for how exact that is.
         """
         lease = self._waiting.get(request_id)
-        if lease is None:
-            return None
-        worker = lease.worker
-        ahead = worker.ahead_of(lease) + worker.others
-        return max(0, ahead + 1 - worker.view.slots)
+        return None if lease is None else lease.worker.place_of(lease)
 
     def workers(self) -> list[Worker]:
         return list(self._workers.values())

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.core.errors import BadRequest, ModelNotFound, Overloaded, RequestError, Unavailable
+from server.core.errors import (
+    BadRequest,
+    ModelNotFound,
+    Overloaded,
+    ProviderRefused,
+    RequestError,
+    Unavailable,
+)
 from server.core.limits import MAX_TRIES, RETRY_AFTER_S, TRIES_PER_REQUEST
+from server.gateway.customers.whose import Whose
 from server.gateway.fleet import NOTHING, Fleet
 from server.gateway.retry_budget import RetryBudget
+from server.gateway.sight.record import Record
 from server.gateway.worker import Lease
 from server.wire.fleet import Ability
 from server.wire.lanes import Lane
 
 
 class Journey:
-    """`tries`: how many workers were sent the request. `tried`: their addresses, and those that
-    refused a connection."""
+    """`tries`: how many workers were sent the request."""
 
     __slots__ = (
         "_ability",
@@ -26,12 +34,13 @@ class Journey:
         "_fleet",
         "_max_tries",
         "_models",
-        "_request_id",
+        "_record",
         "affinity",
         "lane",
+        "lease",
         "refused",
-        "tried",
         "tries",
+        "whose",
     )
 
     def __init__(
@@ -40,18 +49,23 @@ class Journey:
         budget: RetryBudget,
         models: Sequence[str],
         ability: Ability,
-        request_id: str,
-        affinity: bytes | None = None,
+        record: Record,
+        lane: Lane,
+        whose: Whose,
     ) -> None:
+        """`record`: where it is noted which models were passed over."""
         self._fleet = fleet
         self._budget = budget
         self._models = models
         self._ability = ability
-        self._request_id = request_id
+        self._record = record
         self._max_tries = min(TRIES_PER_REQUEST + len(models) - 1, MAX_TRIES)
-        self.affinity = affinity
-        self.lane: Lane = "normal"
-        self.tried = NOTHING
+        self.affinity: bytes | None = None
+        """What belongs together should meet the same worker."""
+        self.lane = lane
+        self.whose = whose
+        self.lease: Lease | None = None
+        """The last one."""
         self.tries = 0
         self.refused = False
         """Another worker was there, but the budget of retries was spent."""
@@ -68,20 +82,22 @@ class Journey:
         for model in self._models:
             try:
                 return self._taken(model)
-            except (BadRequest, ModelNotFound, Overloaded, Unavailable) as reason:
+            except (BadRequest, ModelNotFound, Overloaded, ProviderRefused, Unavailable) as reason:
                 reasons.append(reason)
+                self._record.note(f"{model!r} was passed over: {reason.message}")
         raise most_hopeful(reasons)
 
     def _taken(self, model: str) -> Lease:
-        lease = self._fleet.take(
+        but = NOTHING if self.lease is None else self.lease.tried
+        self.lease = lease = self._fleet.take(
             model,
             self._ability,
-            self._request_id,
+            self._record.request_id,
             lane=self.lane,
-            but=self.tried,
+            but=but,
             affinity=self.affinity,
+            whose=self.whose,
         )
-        self.tried = lease.tried
         self.tries += 1
         return lease
 
@@ -92,8 +108,9 @@ class Journey:
     @property
     def may_go_on(self) -> bool:
         """Whether another worker may be asked, and would be there."""
+        but = NOTHING if self.lease is None else self.lease.tried
         if self.tries >= self._max_tries or not any(
-            self._fleet.offers(model, self._ability, lane=self.lane, but=self.tried)
+            self._fleet.offers(model, self._ability, self.lane, self.whose, but)
             for model in self._models
         ):
             return False

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from socket import gethostname
 
 from server.clients.fleet import ControllerClient
 from server.clients.http import HTTPClient
 from server.core.clock import Clock
 from server.core.errors import TransportError
-from server.core.ids import new_id
+from server.core.ids import name_here, new_id
 from server.gateway.admin.routes import follow
 from server.gateway.asking import Asking
 from server.gateway.customers.customers import Customers
@@ -25,7 +24,7 @@ from server.gateway.relay import Relay
 from server.gateway.retry_budget import RetryBudget
 from server.gateway.routes import Routes
 from server.gateway.siblings import Siblings
-from server.gateway.sight.fleet import worker_numbers
+from server.gateway.sight.roll import Roll
 from server.gateway.sight.sight import Sight
 from server.gateway.sight.spans import open_spans
 from server.ledger.ledger import Ledger
@@ -64,12 +63,13 @@ class Parts:
             routed=partial(follow, self.routes),
         )
         budget = RetryBudget()
+        self.roll = Roll()
         self.spans = open_spans(gateway.tracing)
         self.sight = Sight(
             clock,
-            gateway=f"{settings.name}@{gethostname()}",
+            gateway=name_here(settings.name),
             models=self._models,
-            workers=lambda: worker_numbers(self.fleet.workers()),
+            workers=lambda: self.roll.numbers(self.fleet.workers()),
             retries_refused=lambda: budget.refused,
             spans=self.spans,
             sample=gateway.tracing.sample,
@@ -121,6 +121,7 @@ class Parts:
                 continue
             for origin in self.fleet.apply(view):
                 self.http.forget(origin)
+            self.roll.look(self.fleet.workers())
             heard.set()
             if not self.customers.open and view.controller != told:
                 with suppress(TransportError):  # the next view comes soon

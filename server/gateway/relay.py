@@ -11,13 +11,20 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from server.core.errors import RequestError, TransportError, UpstreamTimeout, WorkerLost
+from server.core.errors import (
+    ModelNotFound,
+    RequestError,
+    TransportError,
+    UpstreamTimeout,
+    WorkerLost,
+)
 from server.core.limits import MAX_CHAT_BYTES, MAX_JSON_BYTES, WHOLE_REQUEST_S
 from server.gateway.affinity import Affinity, affinity_key
 from server.gateway.asked import Asked, parse_asked
 from server.gateway.asking import Asking, told, trouble_of
-from server.gateway.customers.customers import Customers
+from server.gateway.customers.customers import OURS, Customers
 from server.gateway.customers.grant import Grant
+from server.gateway.customers.whose import told_by_app
 from server.gateway.delivery import Delivery
 from server.gateway.failover.delivered import Shelf
 from server.gateway.fleet import Fleet
@@ -36,6 +43,9 @@ from server.web.relay import end_with_error
 from server.wire.fleet import Ability
 
 log = logging.getLogger(__name__)
+
+RECORDED = "recorded"
+"""In the state of a request that failed: its record tells of it."""
 
 PERHAPS_USED = frozenset({"worker_lost", "upstream_timeout", "deadline_exceeded"})
 """Codes of errors after which nobody can tell how many tokens a worker has made: all that was set
@@ -60,13 +70,9 @@ class Relay:
 
     async def serve(self, ability: Ability, scope: Scope, receive: Receive, send: Send) -> None:
         key: Key | None = scope["state"].get("key")
-        try:
-            max_bytes = MAX_CHAT_BYTES if ability == "chat" else MAX_JSON_BYTES
-            body = await read_body(scope, receive, max_bytes)
-            asked = parse_asked(scope, ability, body)
-        except RequestError as error:
-            self.sight.refuse(error.status, error.code or error.type)
-            raise
+        max_bytes = MAX_CHAT_BYTES if ability == "chat" else MAX_JSON_BYTES
+        body = await read_body(scope, receive, max_bytes)
+        asked = parse_asked(scope, ability, body)
         record = self.sight.begin(
             request_id_of(scope),
             scope["path"],
@@ -76,10 +82,13 @@ class Relay:
             key_id=key.id if key else "",
             headers=scope["headers"],
         )
+        if asked.timeout_s is not None:
+            record.note(f"its client gives it {asked.timeout_s:g} s")
         try:
             await self._admitted(asked, key, record, scope, receive, send)
         except BaseException as error:
             record.ended_by(error)
+            scope["state"][RECORDED] = True
             raise
         finally:
             self.sight.end(record)
@@ -95,31 +104,35 @@ class Relay:
     ) -> None:
         models = self.routes.models_for(asked.model)
         tokens = asked.most_tokens(self.fleet.context_length(models)) if asked.generates else 0
-        together = affinity_key(self.affinity, scope, asked.fields)
-        journey = Journey(
-            self.fleet, self.budget, models, asked.ability, record.request_id, together
-        )
         grant = self.customers.try_admit(key, asked.model, asked.lane, tokens)
         if grant is None:
             grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
         with grant:
             record.admitted()
-            journey.lane = grant.lane
+            whose = told_by_app(key.id, scope) if key is OURS else grant.meters.whose
+            journey = Journey(
+                self.fleet, self.budget, models, asked.ability, record, grant.lane, whose
+            )
+            if self.affinity != "none":
+                journey.affinity = affinity_key(self.affinity, scope, asked.fields)
             limit = Patience(receive, self.drain, WHOLE_REQUEST_S, asked.timeout_s)
             grant.when_revoked(limit.revoke)
             shelf = self.shelf if self.failover else None
-            delivery = Delivery(asked, send, journey, limit, record, shelf, grant.headers())
+            delivery = Delivery(
+                asked, send, journey, limit, record, shelf, grant.meters.limit_headers()
+            )
             try:
-                async with limit:
-                    await self._deliver(delivery, grant)
+                with limit:
+                    await self._deliver(delivery)
             except RequestError as error:
                 await self._end(delivery, grant, error)
             finally:
                 delivery.close()
                 record.retry_refused = journey.refused
-                if delivery.usage is not None:
-                    record.usage = delivery.usage
-                    grant.settle(*delivery.usage[:2])
+                record.usage = used = delivery.usage
+                if used is not None:
+                    failed = record.outcome != "complete"
+                    grant.settle(used.prompt_tokens, used.completion_tokens, failed=failed)
 
     async def _end(self, delivery: Delivery, grant: Grant, error: RequestError) -> None:
         """Say in a stream that has begun why it ends; before that it is the edge that says it."""
@@ -128,7 +141,7 @@ class Relay:
             delivery.record.failed(delivery.lease.worker.view.address, "late", error)
         if not delivery.started:
             if not delivery.journey.tries:
-                grant.cancel()
+                grant.cancel(counts=not isinstance(error, ModelNotFound))
             elif error.code not in PERHAPS_USED:
                 grant.settle(0, 0, failed=True)
             raise error
@@ -144,7 +157,7 @@ class Relay:
             },
         )
 
-    async def _deliver(self, delivery: Delivery, grant: Grant) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         """Ask one worker after another until one has answered."""
         journey, record = delivery.journey, delivery.record
         while True:
@@ -154,7 +167,7 @@ class Relay:
                 if not delivery.asked.generates:
                     lease.release()
                 try:
-                    await self.asking.ask(delivery, lease, grant.lane)
+                    await self.asking.ask(delivery, lease)
                     return
                 except (TransportError, WorkerLost) as error:
                     failure = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 from server.gateway.fleet import Fleet
@@ -11,13 +12,14 @@ from server.wire.stats import GatewayStats, WorkerStats
 
 
 def own_stats(fleet: Fleet) -> GatewayStats:
+    now = monotonic()
     return GatewayStats(
         workers={
             worker.view.address: WorkerStats(
                 in_flight=len(worker.leases),
                 served=worker.tally.served,
                 failed=worker.tally.failed,
-                breaker=worker.breaker_state,
+                breaker=worker.breaker_state(now),
                 times=tuple(worker.tally.times),
             )
             for worker in fleet.workers()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from server.clients.origin import Origin
 from server.core.dispatch import Candidate
 from server.gateway.breaker import Breaker, State, Trouble
+from server.gateway.customers.whose import NOBODYS, Whose
 from server.gateway.tally import Tally
 from server.wire.fleet import Ability, WorkerView
 from server.wire.lanes import Lane
 
+BEYOND: Final = 4
+"""Requests that may be sent to a full worker at once, of those for whom others may have to go."""
+
 
 class Worker:
-    """`leases` are the requests in flight there, in the order in which they were sent."""
+    """`leases` are the requests in flight there, in the order in which they were sent, and whose
+    they are."""
 
     __slots__ = (
         "_breakers",
@@ -32,7 +37,7 @@ class Worker:
     def __init__(self, view: WorkerView, gateway_id: str) -> None:
         self._gateway_id = gateway_id
         self.origin = Origin.parse(view.address)
-        self.leases: dict[Lease, None] = {}
+        self.leases: dict[Lease, Whose] = {}
         self.tally = Tally()
         self._breakers: dict[str, Breaker] = {}
         self._take_over(view)
@@ -55,30 +60,65 @@ class Worker:
         """One for each model: that a provider fails at one says nothing of the others."""
         breaker = self._breakers.get(model)
         if breaker is None:
-            breaker = self._breakers[model] = Breaker()
+            view = self.view
+            about = {"worker": view.label, "address": view.address, "model": model}
+            breaker = self._breakers[model] = Breaker(about)
         return breaker
 
-    @property
-    def breaker_state(self) -> State:
-        """The worst of its models."""
-        states = {breaker.state for breaker in self._breakers.values()}
+    def breaker_state(self, now: float) -> State:
+        """The worst of its models. `now`: as `monotonic` says."""
+        states = {breaker.state(now) for breaker in self._breakers.values()}
         return next((s for s in ("open", "half_open") if s in states), "closed")
 
-    def full(self, lane: Lane) -> bool:
+    def takes(self, model: str, ability: Ability, lane: Lane, whose: Whose, now: float) -> bool:
+        """Whether it can be sent a request now."""
+        view = self.view
+        if view.state != "ready" or ability not in view.abilities:
+            return False
+        breaker = self._breakers.get(model)
+        if breaker is not None and not breaker.lets(now):
+            return False
+        return len(self.leases) + self.others < self.capacity or not self.full(lane, whose)
+
+    def full(self, lane: Lane, whose: Whose = NOBODYS) -> bool:
         """Whether it would refuse a request of `lane`. What is urgent takes the places of waiting
-        batch work, so that does not count against it."""
+        batch work, so that does not count against it; and customers that have few places there
+        take them from those that have many."""
         there = len(self.leases) + self.others
         if there < self.capacity:
             return False
-        return lane == "batch" or there - self.view.load.by_lane.get("batch", 0) >= self.capacity
+        if lane != "batch" and there - self.view.load.by_lane.get("batch", 0) < self.capacity:
+            return False
+        return not whose or there >= self.capacity + BEYOND or not self._favours(whose)
+
+    def _favours(self, whose: Whose) -> bool:
+        """Whether others may have to go there for one of his; the worker knows, this is a guess."""
+        there = Counter(self.leases.values())
+        mine = there.pop(whose, 0)
+        return not mine or mine + 1 < max(there.values(), default=0)
 
     def as_candidate(self) -> Candidate:
         view = self.view
         return Candidate(view.address, len(self.leases), self.others, view.speed, view.slots)
 
-    def ahead_of(self, lease: Lease) -> int:
-        """How many of this gateway's requests were sent there before `lease`."""
-        return next((at for at, other in enumerate(self.leases) if other is lease), 0)
+    def place_of(self, lease: Lease) -> int:
+        """How many must end before a slot is free for `lease`; 0: the worker is on it.
+
+        Exact while one customer alone waits here. Of several, each has as many turns before it as
+        its own customer has, and one more; those that come later can still pass it. What is not
+        from this gateway is taken to be older.
+        """
+        slots = self.view.slots
+        sent = list(self.leases)
+        older = sent.index(lease) if lease in self.leases else 0
+        if lease.has_answered or older + self.others < slots:
+            return 0
+        whose = self.leases.get(lease, NOBODYS)
+        mine = sum(self.leases[one] == whose for one in sent[:older])
+        theirs = Counter(self.leases.values())
+        del theirs[whose]
+        ahead = mine + sum(min(count, mine + 1) for count in theirs.values()) + self.others
+        return max(1, ahead + 1 - slots)
 
 
 class Lease:
@@ -90,6 +130,7 @@ class Lease:
 
     __slots__ = (
         "_breaker",
+        "_but",
         "_first_byte_s",
         "_now",
         "_probe",
@@ -102,7 +143,6 @@ class Lease:
         "leave_if_quiet",
         "model",
         "moved",
-        "tried",
         "worker",
     )
 
@@ -111,17 +151,18 @@ class Lease:
         worker: Worker,
         model: str,
         ability: Ability,
-        tried: frozenset[str],
+        but: frozenset[str],
         request_id: str,
         waiting: dict[str, Lease],
         candidates: Sequence[Candidate],
+        now: Callable[[], float],
+        whose: Whose,
     ) -> None:
-        """`waiting`: the leases of all requests, by their ids."""
+        """`but`: where the request has been before. `waiting`: the leases of all, by their ids."""
         self.worker = worker
         self.model = model
         self.ability = ability
-        self.tried = tried | {worker.view.address}
-        """Where the request has been, this worker included."""
+        self._but = but
         self.candidates = candidates
         """Those that it was chosen from, as they were; none where there was no choice."""
         self.leave: Callable[[], None] | None = None
@@ -129,15 +170,25 @@ class Lease:
         self.leave_if_quiet: Callable[[], None] | None = None
         """Set while a stream may go on elsewhere: hangs up if nothing has come for a while."""
         self.moved = False
-        self._now = asyncio.get_running_loop().time
-        self._since = self._now()
+        self._now = now
+        self._since = now()
         self._first_byte_s: float | None = None
         self._breaker = worker.breaker_of(model)
         self._probe = self._breaker.begin()
-        worker.leases[self] = None
+        worker.leases[self] = whose
         self._request_id = request_id
         self._waiting = waiting
         waiting[request_id] = self
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """Where the request has been, this worker included."""
+        return self._but | {self.worker.view.address}
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether its first byte has come."""
+        return self._first_byte_s is not None
 
     def move(self) -> None:
         """Free the request to go elsewhere, if it still may."""
@@ -175,7 +226,7 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.release()
+        self.worker.leases.pop(self, None)
         if self._waiting.get(self._request_id) is self:
             del self._waiting[self._request_id]
         if error is None and self._first_byte_s is not None:

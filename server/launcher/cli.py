@@ -180,7 +180,13 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--revoked", action="store_true", help="revoked ones too")
     revoke = actions.add_parser("revoke", help="end a key for good")
     revoke.add_argument("key", metavar="ID_OR_NAME")
-    usage = actions.add_parser("usage", help="requests and tokens of each key, model and day")
+    usage = actions.add_parser(
+        "usage",
+        help="requests and tokens of each key, model and day",
+        epilog="REQUESTS: those that limits let in, for models and routes that exist. FAILED: of "
+        "them, those without a whole answer, whoever's fault. ASSUMED: tokens that were charged "
+        "where nobody could tell how many were used.",
+    )
     usage.add_argument("key", metavar="ID_OR_NAME", nargs="?", help="of this key only")
     usage.add_argument("--days", type=int, default=7, metavar="N", help="so many days (7)")
     for action in (create, show, usage):

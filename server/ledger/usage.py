@@ -21,8 +21,9 @@ class Usage:
     day: int
     """Since 1970, in UTC."""
     requests: int
+    """Those that limits let in, for a model or route that exists."""
     failed: int
-    """Of the requests: those without a whole answer."""
+    """Of them: those without a whole answer, whoever's fault that was."""
     prompt_tokens: int
     completion_tokens: int
     assumed_tokens: int

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Protocol, Self, TypeVar
 
 import orjson
 
@@ -17,8 +17,29 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
+T = TypeVar("T")
+
+
+class Headers(tuple[Header, ...]):
+    """A request's headers at our own server (`server/web/http1`), in the order in which they came.
+
+    Clients say the same headers again and again, and get the same object for it each time: what
+    follows from them alone is worked out once.
+    """
+
+    first: dict[bytes, bytes]
+    """The first value of each name."""
+    findings: dict[object, Any]
+
+    def __new__(cls, headers: Iterable[Header]) -> Self:
+        made = super().__new__(cls, headers)
+        made.first = dict(reversed(made))
+        made.findings = {}
+        return made
+
 
 JSON: Header = (b"content-type", b"application/json")
+_NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
 EVENT_STREAM: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -32,23 +53,69 @@ class ClientLeft(Exception):
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first header called `name` (lower case)."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found
-    return None
+    headers = scope["headers"]
+    if type(headers) is Headers:
+        return headers.first.get(name)
+    return next((value for key, value in headers if key == name), None)
 
 
-async def send_whole(
+def found_in(headers: Iterable[Header], find: Callable[[Iterable[Header]], T]) -> T:
+    """`find(headers)`, which must follow from them alone; it is remembered unless it raises."""
+    try:
+        return headers.findings[find]  # type: ignore[attr-defined, no-any-return]
+    except KeyError:
+        found = headers.findings[find] = find(headers)  # type: ignore[attr-defined]
+        return found
+    except AttributeError:  # of another server
+        return find(headers)
+
+
+class Served(Protocol):
+    """One request at our own server (`server/web/http1`), for what ASGI has no words or only dear
+    ones."""
+
+    loop: asyncio.AbstractEventLoop
+    more_lines: bytes
+    """Of the answer's head, after the application's own headers: `lines_of` makes them."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the application has begun to answer."""
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call `listener` when the client leaves before it has its answer, at once if it has left;
+        None: no longer. Much cheaper than a task that waits in `receive`."""
+
+    def take_body(self) -> bytes | None:
+        """The body, or what was not received of it yet, if all of it is here; else None."""
+
+    async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """The whole answer at once, with its length."""
+
+    def send_now(self, piece: bytes) -> bool:
+        """Send a piece of an answer that goes out in chunks. False: `send` it, which may wait."""
+
+
+def served_by(end: Receive | Send) -> Served | None:
+    """The request that `end` belongs to, None at any other server."""
+    own: Served | None = getattr(end, "__self__", None)
+    return own if hasattr(own, "take_body") else None
+
+
+def send_whole(
     send: Send, status: int, headers: list[Header], body: bytes, *, head_only: bool = False
+) -> Awaitable[None]:
+    own = None if head_only else served_by(send)
+    if own is not None:
+        return own.respond(status, headers, body)
+    return _send_whole(send, status, headers, body, head_only=head_only)
+
+
+async def _send_whole(
+    send: Send, status: int, headers: list[Header], body: bytes, *, head_only: bool
 ) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*headers, (b"content-length", str(len(body)).encode())],
-        }
-    )
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": b"" if head_only else body})
 
 
@@ -58,7 +125,10 @@ async def send_json(send: Send, value: Any, status: int = 200) -> None:
 
 async def send_problem(send: Send, error: RequestError, request_id: str | None) -> None:
     """`error` in OpenAI's envelope, with `Retry-After` where it helps."""
-    headers = [JSON, (b"x-content-type-options", b"nosniff"), *error.headers]
+    headers = [JSON, *error.headers]
+    own = served_by(send)
+    if own is None or _NO_SNIFFING[0] not in own.more_lines:
+        headers.append(_NO_SNIFFING)
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
     if error.status == 408:
@@ -70,13 +140,17 @@ async def read_body(
     scope: Scope, receive: Receive, max_bytes: int, idle_s: float = BODY_IDLE_S
 ) -> bytes:
     """The whole request body. Raises `TooLarge`, `SlowRequest` or `ClientLeft`."""
-    declared = header(scope, b"content-length")
-    if declared is not None and int(declared) > max_bytes:
-        raise TooLarge(f"The body has {int(declared)} bytes; the most is {max_bytes}.")
-    if header(scope, b"content-encoding") not in (None, b"identity"):
-        raise BadRequest("Send the body without Content-Encoding.", code="unsupported_encoding")
-    if listen_of(receive) is not None:  # our own server gives up on slow bodies itself
-        return await _read(receive, max_bytes)
+    declared = found_in(scope["headers"], _declared_bytes)
+    if declared > max_bytes:
+        raise TooLarge(f"The body has {declared} bytes; the most is {max_bytes}.")
+    own = served_by(receive)
+    if own is not None:  # it gives up on slow bodies itself
+        body = own.take_body()
+        if body is None:
+            return await _read(receive, max_bytes)
+        if len(body) > max_bytes:
+            raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+        return body
     now = asyncio.get_running_loop().time
     end = now() + BODY_S
     try:
@@ -86,6 +160,17 @@ async def read_body(
             )
     except TimeoutError as error:
         raise SlowRequest("The body came too slowly.") from error
+
+
+def _declared_bytes(headers: Iterable[Header]) -> int:
+    """Of the body; 0 where its head does not say."""
+    declared = 0
+    for name, value in headers:
+        if name == b"content-length":
+            declared = int(value)
+        elif name == b"content-encoding" and value != b"identity":
+            raise BadRequest("Send the body without Content-Encoding.", code="unsupported_encoding")
+    return declared
 
 
 async def _read(receive: Receive, max_bytes: int, came: Callable[[], None] = lambda: None) -> bytes:
@@ -103,16 +188,6 @@ async def _read(receive: Receive, max_bytes: int, came: Callable[[], None] = lam
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
         came()
-
-
-Listen = Callable[[Callable[[], None] | None], None]
-"""Calls a listener when the client leaves before it has its answer; None: no longer."""
-
-
-def listen_of(receive: Receive) -> Listen | None:
-    """Of our own server (`server/web/http1`): much cheaper than a task that waits in `receive`."""
-    listen: Listen | None = getattr(getattr(receive, "__self__", None), "listen", None)
-    return listen
 
 
 async def until_left(receive: Receive) -> None:

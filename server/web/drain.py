@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from server.web.rounds import Rounds
+
 
 class Drain:
     """Counts requests in flight, and can end those that take too long.
@@ -14,17 +16,15 @@ class Drain:
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
-        self.cutting = False
         self.cuts: set[Callable[[], None]] = set()
-        """Ends one running request each; `cutting` tells it why."""
+        """Ends something that runs, each."""
+        self.rounds = Rounds()
+        """Of running requests: their time may be up, and in the end they are cut."""
         self.in_flight = 0
+        """Requests: whoever adds one says `ended` when it is over."""
         self._idle = asyncio.Event()
 
-    def counted(self) -> _Counted:
-        """One request in flight, for as long as the block lasts."""
-        return _Counted(self)
-
-    def _ended(self) -> None:
+    def ended(self) -> None:
         self.in_flight -= 1
         if not self.in_flight:
             self._idle.set()
@@ -33,7 +33,7 @@ class Drain:
         """Refuse new requests, let the running ones end, cut those left after `patience_s`."""
         self.begun.set()
         if not await self._idle_within(patience_s):
-            self.cutting = True
+            self.rounds.cut()
             for cut in list(self.cuts):
                 cut()
             await self._idle_within(farewell_s)
@@ -48,18 +48,3 @@ class Drain:
         except TimeoutError:
             return False
         return True
-
-
-class _Counted:
-    """A class, because a generator costs each request more than all that it does."""
-
-    __slots__ = ("_drain",)
-
-    def __init__(self, drain: Drain) -> None:
-        self._drain = drain
-
-    def __enter__(self) -> None:
-        self._drain.in_flight += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._drain._ended()

@@ -18,15 +18,18 @@ from server.web.asgi import (
     ASGIApp,
     ClientLeft,
     Header,
-    Message,
     Receive,
     Scope,
     Send,
+    Served,
+    found_in,
     header,
     send_json,
     send_problem,
+    served_by,
 )
 from server.web.drain import Drain
+from server.web.http1.answer_head import lines_of
 from server.web.origins import Origins, is_preflight, send_permission
 
 log = logging.getLogger(__name__)
@@ -54,17 +57,25 @@ class Edge:
         origins: Origins | None = None,
         ready: Callable[[], str | None] = lambda: None,
         uncounted: frozenset[str] = frozenset(),
+        headers: tuple[Header, ...] = (),
+        refused: Callable[[Scope, RequestError], None] = lambda scope, error: None,
+        turned_away: Callable[[int, str], None] = lambda status, code: None,
     ) -> None:
         """`origins`: web pages that may call; none may without it.
 
-        `ready` says what is missing, None for nothing; `uncounted` paths may stay open.
+        `ready` says what is missing, None for nothing; `uncounted` paths may stay open; `headers`
+        are on every answer. `refused` hears of each request that ends in an error here, and
+        `turned_away` of each answer (its status and code) that the server gave in our place.
         """
         self.app = app
         self.drain = drain
         self.checks = tuple(checks)
         self.origins = origins or Origins()
         self.ready = ready
+        self.refused = refused
+        self.turned_away = turned_away
         self.uncounted = uncounted
+        self._lines = lines_of(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,32 +85,42 @@ class Edge:
         elif scope["path"] in self.uncounted:
             await self._serve(scope, receive, send)
         else:
-            with self.drain.counted():
+            self.drain.in_flight += 1
+            try:
                 await self._serve(scope, receive, send)
+            finally:
+                self.drain.ended()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id, self.origins.headers(scope))
+        headers = scope["headers"]
+        offered_id, from_page = found_in(headers, _introduction)
+        request_id = offered_id or new_id("req")
+        scope["state"]["request_id"] = request_id
+        answer = _answer_of(send)
+        answer.more_lines = b"\r\nx-request-id: " + request_id.encode() + self._lines
         try:
-            self.origins.check(scope)
-            if is_preflight(scope):
-                await send_permission(scope, answer.send)
-                return
+            if from_page:
+                answer.more_lines += lines_of(self.origins.headers(scope))
+                self.origins.check(scope)
+                if is_preflight(scope):
+                    await send_permission(scope, send)
+                    return
             self._admit(scope)
-            await self.app(scope, receive, answer.send)
+            await self.app(scope, receive, send)
         except ClientLeft:
             log.info("client left", extra={"request_id": request_id, "path": scope["path"]})
         except RequestError as error:
-            if answer.started:
+            if answer.is_answered:
                 raise
-            await send_problem(answer.send, error, request_id)
+            self.refused(scope, error)
+            await send_problem(send, error, request_id)
         except Exception:
-            if answer.started:
+            if answer.is_answered:
                 raise
             log.exception("request failed", extra={"request_id": request_id})
             problem = Internal(f"Something went wrong here; the log knows it as {request_id}.")
-            await send_problem(answer.send, problem, request_id)
+            self.refused(scope, problem)
+            await send_problem(send, problem, request_id)
 
     def _admit(self, scope: Scope) -> None:
         if self.drain.begun.is_set():
@@ -108,6 +129,7 @@ class Edge:
             check(scope)
 
     async def _health(self, scope: Scope, send: Send) -> None:
+        _answer_of(send).more_lines = self._lines
         missing = "shutting down" if self.drain.begun.is_set() else self.ready()
         if scope["path"] == "/livez" or missing is None:
             await send_json(send, {"status": "ok"})
@@ -115,21 +137,11 @@ class Edge:
             await send_json(send, {"status": "degraded", "missing": missing}, 503)
 
 
-class _Answer:
-    """Adds to the head of an answer, and knows whether it has been sent."""
-
-    __slots__ = ("_headers", "_send", "started")
-
-    def __init__(self, send: Send, request_id: str, headers: tuple[Header, ...]) -> None:
-        self._send = send
-        self._headers = ((b"x-request-id", request_id.encode()), *headers)
-        self.started = False
-
-    async def send(self, message: Message) -> None:
-        if not self.started and message["type"] == "http.response.start":
-            self.started = True
-            message["headers"] = [*message.get("headers", ()), *self._headers]
-        await self._send(message)
+def _answer_of(send: Send) -> Served:
+    own = served_by(send)
+    if own is None:
+        raise RuntimeError("an Edge is served by our own HTTP server (server/web/http1) only")
+    return own
 
 
 def known_host(settings: ServerSettings) -> Check:
@@ -142,8 +154,11 @@ def known_host(settings: ServerSettings) -> Check:
     anything = "*" in names
     any_address = is_wildcard(settings.host)
 
-    def check(scope: Scope) -> None:
-        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+    def find(headers: Iterable[Header]) -> None:
+        host = next((value for name, value in headers if name == b"host"), b"")
+        check_host(host.decode("latin-1").lower())
+
+    def check_host(host: str) -> None:
         name = _without_port(host)
         if anything or name in names or _host_name(name) in names:
             return
@@ -153,7 +168,7 @@ def known_host(settings: ServerSettings) -> Check:
                 code="bad_host",
             )
 
-    return check
+    return lambda scope: found_in(scope["headers"], find)
 
 
 def internal_secret(secret: SecretStr, *, header_name: str) -> Check:
@@ -174,11 +189,12 @@ def request_id_of(scope: Scope) -> str:
     return request_id
 
 
-def _request_id(scope: Scope) -> str:
-    offered = header(scope, b"x-request-id")
-    if offered is not None and _REQUEST_ID.fullmatch(offered):
-        return offered.decode()
-    return new_id("req")
+def _introduction(headers: Iterable[Header]) -> tuple[str, bool]:
+    """The client's own name for its request, empty if it has none that is well formed; whether a
+    browser sends it on behalf of a web page."""
+    offered = next((value for name, value in headers if name == b"x-request-id"), b"")
+    from_page = any(name == b"origin" for name, _ in headers)
+    return offered.decode() if _REQUEST_ID.fullmatch(offered) else "", from_page
 
 
 def _host_name(name: str) -> str:

@@ -10,19 +10,28 @@ from server.web.asgi import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
-def with_lifespan(
-    app: ASGIApp, lifespan: Callable[[], AbstractAsyncContextManager[None]]
-) -> ASGIApp:
+
+def with_lifespan(app: ASGIApp, lifespan: Lifespan) -> ASGIApp:
     """`app`, with `lifespan` entered when the server starts and left when it ends."""
+    return WithLifespan(app, lifespan)
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+
+class WithLifespan:
+    """`serves` is what answers requests: our own server asks it directly."""
+
+    def __init__(self, app: ASGIApp, lifespan: Lifespan) -> None:
+        self.serves = app
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await app(scope, receive, send)
+            await self.serves(scope, receive, send)
             return
         await receive()
         try:
-            async with lifespan():
+            async with self._lifespan():
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Exception as error:  # the server wants to hear of every one of them
@@ -30,5 +39,3 @@ def with_lifespan(
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
-
-    return serve

@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 from server.core.errors import DeadlineExceeded, Unauthorized, Unavailable, UpstreamTimeout
-from server.web.asgi import ClientLeft, Receive, listen_of, until_left
+from server.web.asgi import ClientLeft, Receive, served_by, until_left
 from server.web.drain import Drain
 
+EXACT_S = 2.0
+"""A shorter wait must not end late."""
 Wait = Literal["upstream", "client"]
 Reason = Literal["late", "client left", "server ends", "key revoked"]
 
@@ -22,52 +24,61 @@ class Patience:
     says how much of that the next wait may take. Raises `UpstreamTimeout`, `DeadlineExceeded`,
     `ClientLeft`, `Unauthorized` or `Unavailable`.
 
-    `allow` is called twice for each token, so it only notes when time will be up; the one timer
-    looks at the note when it fires.
+    Allowances are made for each token, so they only note when time will be up; the drain's rounds
+    look at the notes of all. What is short, or was asked for by the client, has a timer of its own.
     """
 
     __slots__ = (
-        "_cancels", "_deadline", "_drain", "_due", "_end", "_listen", "_looks_at", "_loop",
-        "_reason", "_receive", "_task", "_timer", "_wait", "_watcher",
+        "_cancels", "_deadline", "_due", "_each_s", "_end", "_listen", "_loop", "_reason",
+        "_receive", "_rounds", "_task", "_timer", "_wait", "_watcher", "now",
     )  # fmt: skip
+
+    _task: asyncio.Task[object] | None
 
     def __init__(
         self, receive: Receive, drain: Drain, whole_s: float, deadline_s: float | None = None
     ) -> None:
         """`deadline_s`: the client's own limit; it counts if it is shorter than `whole_s`."""
+        own = served_by(receive)
         self._receive = receive
-        self._drain = drain
-        self._loop = asyncio.get_running_loop()
-        self._deadline = deadline_s is not None and deadline_s < whole_s
+        self._rounds = drain.rounds
+        # To ask for the loop that runs is a system call, where it is not known already.
+        self._loop = loop = own.loop if own is not None else asyncio.get_running_loop()
+        self._listen = None if own is None else own.listen
+        self.now = loop.time
+        self._deadline = False
         if deadline_s is not None and deadline_s < whole_s:
+            self._deadline = True
             whole_s = deadline_s
-        self._end = self._due = self._loop.time() + whole_s
+        self._each_s = whole_s
+        self._end = self._due = loop.time() + whole_s
         self._wait: Wait = "upstream"
         self._reason: Reason | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         # What `asyncio.timeout` would do; spelt out, it costs each request half of that.
-        self._task = asyncio.current_task()
-        assert self._task is not None
-        self._cancels = self._task.cancelling()
-        self._look_at(self._due)
-        self._listen = listen_of(self._receive)
+        self._task = task = asyncio.current_task(self._loop)
+        assert task is not None
+        self._cancels = task.cancelling()
+        self._rounds.join(self, self._loop)
+        if self._deadline or self._each_s < EXACT_S:
+            self._set_timer(self._end)
         if self._listen is not None:
             self._listen(self._leave)
         else:
             self._watcher = self._loop.create_task(self._watch())
-        self._drain.cuts.add(self.cut)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._drain.cuts.discard(self.cut)
-        self._timer.cancel()
+        self._rounds.waiting.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._listen is not None:
             self._listen(None)
         else:
@@ -81,15 +92,19 @@ class Patience:
     def allow(self, seconds: float, wait: Wait = "upstream") -> None:
         """From now on, no longer than `seconds`, and never beyond the end of the whole."""
         self._wait = wait
-        self._due = due = min(self._loop.time() + seconds, self._end)
-        if due < self._looks_at:
-            self._timer.cancel()
-            self._look_at(due)
+        self._each_s = seconds
+        self._due = self.now() + seconds
+        if seconds < EXACT_S:
+            self._set_timer(min(self._due, self._end))
+
+    def allow_again(self) -> None:
+        """As long as the last time, from now on."""
+        self._due = self.now() + self._each_s
 
     @property
     def left_s(self) -> float:
         """Until the end of the whole."""
-        return max(0.0, self._end - self._loop.time())
+        return max(0.0, self._end - self.now())
 
     def cut(self) -> None:
         """The server must end."""
@@ -99,15 +114,23 @@ class Patience:
         """Its key is good no more."""
         self._end_because("key revoked")
 
-    def _look(self) -> None:
-        if self._loop.time() >= self._due:
+    def look(self, now: float) -> None:
+        """For the rounds."""
+        if now >= self._due or now >= self._end:
             self._end_because("client left" if self._wait == "client" else "late")
-        else:
-            self._look_at(self._due)
 
-    def _look_at(self, when: float) -> None:
-        self._looks_at = when
-        self._timer = self._loop.call_at(when, self._look)
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self.now()
+        self.look(now)
+        due = min(self._due, self._end)
+        if now < due and (self._deadline or due < now + EXACT_S):
+            self._set_timer(due)
 
     async def _watch(self) -> None:
         await until_left(self._receive)
@@ -128,6 +151,6 @@ class Patience:
             return Unavailable("This server is shutting down.", retry_after_s=1)
         if self._reason == "key revoked":
             return Unauthorized("This API key was revoked.")
-        if self._deadline and self._loop.time() >= self._end:
+        if self._deadline and self.now() >= self._end:
             return DeadlineExceeded("The answer was not there in the time that you gave it.")
         return UpstreamTimeout("The model took too long to answer.")

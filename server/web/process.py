@@ -107,6 +107,7 @@ class Remembering:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self.serves: ASGIApp = getattr(app, "serves", app)
         self.failure: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

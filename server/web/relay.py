@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from server.core.errors import (
@@ -17,7 +17,7 @@ from server.core.errors import (
 )
 from server.core.limits import BETWEEN_TOKENS_S, FIRST_TOKEN_S, MAX_ANSWER_BYTES, WRITE_STALL_S
 from server.core.sse import EventSplitter, data_event
-from server.web.asgi import Header, Send, send_whole
+from server.web.asgi import Header, Send, send_whole, served_by
 from server.web.patience import Patience
 
 _PASSED_ON = (b"content-type", b"content-encoding", b"cache-control")
@@ -40,14 +40,19 @@ class Upstream(Protocol):
     def status(self) -> int: ...
     @property
     def headers(self) -> Sequence[Header]: ...
-    async def chunk(self) -> bytes: ...
+    @property
+    def chunk(self) -> Callable[[], Awaitable[bytes]]: ...
+    @property
+    def pour(self) -> Callable[[Callable[[bytes], bool]], Awaitable[None]]: ...
+    @property
+    def ended(self) -> bool: ...
 
 
 def is_stream(upstream: Upstream) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in upstream.headers
-    )
+    for name, value in upstream.headers:
+        if name == b"content-type":
+            return value.startswith(b"text/event-stream")
+    return False
 
 
 def passed_headers(upstream: Upstream) -> list[Header]:
@@ -70,6 +75,8 @@ async def read_whole(upstream: Upstream, limit: Patience) -> bytes:
         size += len(part)
         if size > MAX_ANSWER_BYTES:
             raise BadAnswer(f"an answer is longer than {MAX_ANSWER_BYTES} bytes")
+        if upstream.ended:
+            break
         limit.allow(BETWEEN_TOKENS_S)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -130,7 +137,7 @@ class Stream:
                 if self._seen is not None:
                     self._seen(events)
                 self._limit.allow(BETWEEN_TOKENS_S)
-                events = await self._next()
+                events = await self._rush(send)
             if not self._has_ended():
                 raise BadAnswer("the stream ended without its end mark")
         except TransportError as error:
@@ -156,21 +163,56 @@ class Stream:
     async def _next(self) -> bytes:
         """The next whole events, `b""` at the end of a stream."""
         while chunk := await self._upstream.chunk():
+            events = self._whole_events(chunk)
+            if events:
+                return events
+            self._limit.allow(BETWEEN_TOKENS_S)
+        self._check_end()
+        return b""
+
+    async def _rush(self, send: Send) -> bytes:
+        """Send all that can be sent without waiting. Returns what cannot, `b""` at the end.
+
+        As long as the client keeps pace, no task is woken for an event.
+        """
+        held = b""
+        own = served_by(send)
+        send_now = own.send_now if own is not None else _never
+        whole_events, seen, allow_again = self._whole_events, self._seen, self._limit.allow_again
+
+        def take(chunk: bytes) -> bool:
+            nonlocal held
+            events = whole_events(chunk)
+            if events:
+                if not send_now(events):
+                    held = events
+                    return False
+                if seen is not None:
+                    seen(events)
+            allow_again()
+            return True
+
+        await self._upstream.pour(take)
+        if not held:
+            self._check_end()
+        return held
+
+    def _whole_events(self, chunk: bytes) -> bytes:
+        """Of what has come; nothing if none is complete yet. Raises `BadAnswer`."""
+        if self._events.tail or chunk[-2:] != b"\n\n":  # most pieces are whole events
             try:
-                events = self._events.feed(chunk)
+                chunk = self._events.feed(chunk)
             except ValueError as error:
                 raise BadAnswer(str(error)) from error
-            if events:
-                self.last.append(events)
-                self.events += events.count(b"data:")
-                if self._change is not None:
-                    events = self._change(events)
-                if events:
-                    return events
-                self._limit.allow(BETWEEN_TOKENS_S)
-        if self._events.rest().strip():
+            if not chunk:
+                return chunk
+        self.last.append(chunk)
+        self.events += chunk.count(b"data:")
+        return chunk if self._change is None else self._change(chunk)
+
+    def _check_end(self) -> None:
+        if self._events.tail.strip():
             raise BadAnswer("the stream ended inside an event")
-        return b""
 
 
 async def end_with_error(send: Send, error: RequestError, request_id: str) -> None:
@@ -180,12 +222,17 @@ async def end_with_error(send: Send, error: RequestError, request_id: str) -> No
         await send({"type": "http.response.body", "body": b"event: error\n" + body})
 
 
-async def send_answer(
+def send_answer(
     send: Send, upstream: Upstream, body: bytes, limit: Patience, headers: Sequence[Header] = ()
-) -> None:
+) -> Awaitable[None]:
     """Send a whole answer on. `headers`: of ours, beside the upstream's."""
     limit.allow(WRITE_STALL_S, "client")
-    await send_whole(send, upstream.status, [*passed_headers(upstream), *headers], body)
+    return send_whole(send, upstream.status, [*passed_headers(upstream), *headers], body)
+
+
+def _never(events: bytes) -> bool:
+    """Another server than ours may make the application wait at any time."""
+    return False
 
 
 def _is_done(said: bytes) -> bool:

@@ -27,6 +27,9 @@ VERSION: Final = 1
 SECRET_HEADER: Final = "x-shortline-secret"
 GATEWAY_HEADER: Final = "x-shortline-gateway"
 """Names the gateway that sent a request, so that a worker can report whose requests it has."""
+CUSTOMER_HEADER: Final = "x-shortline-customer"
+"""To a worker: whose request it is, so that it can serve its customers in turn; an id that says
+nothing of them. To a gateway: the same from our app server, of its own users; from nobody else."""
 GATEWAY_ADDRESS_HEADER: Final = "x-shortline-gateway-address"
 """Of a gateway's subscription: where the other gateways reach it and nobody else."""
 LOADS_HEADER: Final = "x-shortline-loads"
@@ -77,6 +80,9 @@ class Load(Frozen):
 
 class Registration(WorkerRef):
     version: Count = VERSION
+    name: Annotated[str, Field(max_length=500)] = ""
+    """Of its process, the same after a restart and at no other machine: `model_worker m@host`.
+    Empty: its address is all that it is known by."""
     models: tuple[str, ...] = Field(min_length=1)
     abilities: tuple[Ability, ...] = ("chat", "completions")
     protocol: Protocol = "openai"
@@ -110,6 +116,11 @@ class WorkerView(Registration):
     """One worker as a gateway sees it."""
 
     state: State = "ready"
+
+    @property
+    def label(self) -> str:
+        """What operators see it called."""
+        return self.name or self.address
 
 
 class GatewayView(Frozen):

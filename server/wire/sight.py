@@ -70,12 +70,20 @@ class ExplainedUsage(Frozen):
     origin: Origin
 
 
+class ExplainedNote(Frozen):
+    """What seldom happens, in words."""
+
+    at_s: float
+    words: str
+
+
 class Explained(Frozen):
     request_id: str
     gateway: str
     path: str
+    method: str = "POST"
     model: str
-    """As the client named it."""
+    """As the client named it; empty: it was refused before anybody looked for one."""
     served_model: str
     """The one that was asked last; empty: none was."""
     key: str
@@ -89,6 +97,11 @@ class Explained(Frozen):
     """HTTP's, as the client saw it; 0: it saw none."""
     code: str
     """Of an error."""
+    field: str = ""
+    """What in the request was wrong, where that is known and the code does not say it."""
+    notes: tuple[ExplainedNote, ...] = ()
+    """The client's own time limit, models that were passed over, why it was sent nowhere, a stream
+    that went on elsewhere."""
     admitted_s: float | None
     """Limits let it in; like the other times in seconds since it came, None: not (yet)."""
     first_byte_s: float | None
@@ -139,11 +152,14 @@ class SeriesNumbers(Frozen):
 
 
 class WorkerNumbers(Frozen):
-    """One worker as a gateway sees it."""
+    """One worker as a gateway sees it, by a name that outlives its process."""
 
-    address: str
+    name: str
+    addresses: tuple[str, ...]
+    """Where it is reached; workers of one name are added up."""
     models: tuple[str, ...]
     state: str
+    """`gone`: it was here; only what was counted still means anything."""
     breaker: str
     in_flight: int
     """This gateway's own requests there, like `served` and `failed`."""
@@ -166,7 +182,7 @@ class GatewayNumbers(Frozen):
     """No two gateways of a fleet have the same."""
     series: tuple[SeriesNumbers, ...] = ()
     refused: tuple[Ended, ...] = ()
-    """Requests that never came as far as a model."""
+    """Requests that never came as far as a model, and what was no HTTP."""
     retries_refused: int = 0
     spans_dropped: int = 0
     workers: tuple[WorkerNumbers, ...] = ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from server.core.clock import Clock, SystemClock
 from server.core.errors import Overloaded
@@ -13,6 +13,7 @@ from server.wire.fleet import Load
 from server.wire.lanes import Lane
 from server.worker.line import Line, for_batch
 from server.worker.pace import Pace
+from server.worker.shares import Shares
 
 
 class Slots:
@@ -20,6 +21,7 @@ class Slots:
 
     So an interactive request finds a slot although batch work could fill them all. Nothing is
     kept from `normal`, which is what all clients are that know no lanes: they get every slot.
+    Requests of which no customer is known are those of one customer.
     Counts for each gateway what it has running or in line here.
     """
 
@@ -36,34 +38,40 @@ class Slots:
         """Of those that run, how many are batch work,"""
         self._most_batch = for_batch(slots)
         """and how many may be."""
-        self._line = Line(queue)
+        self._shares = Shares()
+        self._line = Line(queue, self._shares)
         self._pace = Pace(self._clock)
         self._by_gateway: Counter[str] = Counter()
 
-    @asynccontextmanager
-    async def take(self, gateway: str = "", lane: Lane = "normal") -> AsyncIterator[None]:
-        """One slot, waiting in line for it.
+    def take(self, gateway: str = "", lane: Lane = "normal", customer: str = "") -> Turn:
+        """`async with` one slot, waiting in line for it.
 
-        Raises `Overloaded` when the line is full; also, for a batch request that waits already,
-        when its place goes to somebody more urgent.
+        Raises `Overloaded` when the line is full; also, for a request that waits already, when its
+        place goes to somebody more urgent, or to a customer that has fewer.
         """
+        return Turn(self, gateway, lane, customer)
+
+    async def begin(self, gateway: str, lane: Lane, customer: str) -> float:
+        """Wait for a slot. Returns when it began, for `end`."""
         if not self._has_slot(lane):
-            self._make_room(lane)
+            self._make_room(lane, customer)
         self._by_gateway[gateway] += 1
+        self._shares.enter(customer)
         self.changed()
         try:
-            await self._enter(lane)
-            began = self._pace.begin()
-            try:
-                yield
-            finally:
-                self._pace.end(began)
-                self._leave(lane)
-        except asyncio.CancelledError:
-            self.cancelled += 1
+            await self._enter(lane, customer)
+        except BaseException as error:
+            self._forget(gateway, customer, error)
             raise
-        finally:
-            self._forget(gateway)
+        return self._pace.begin()
+
+    def end(
+        self, gateway: str, lane: Lane, customer: str, began: float, error: BaseException | None
+    ) -> None:
+        """Give the slot back; `error` is what ended the work in it."""
+        self._pace.end(began)
+        self._leave(lane, customer)
+        self._forget(gateway, customer, error)
 
     def load(self) -> Load:
         return Load(
@@ -80,59 +88,88 @@ class Slots:
             return False
         return self._running < self.slots
 
-    def _make_room(self, lane: Lane) -> None:
+    def _make_room(self, lane: Lane, customer: str) -> None:
         """A place in line. Raises `Overloaded`."""
         if self._line.has_room(lane):
             return
-        displaced = None if lane == "batch" else self._line.pop_newest_batch()
+        displaced = self._line.pop_for(lane, customer)
         if displaced is None:
-            raise self._overloaded(lane)
+            raise self._overloaded(lane, customer)
         if not displaced.turn.done():
-            displaced.turn.set_exception(self._overloaded("batch"))
+            displaced.turn.set_exception(self._overloaded(displaced.lane, displaced.customer))
 
-    def _overloaded(self, lane: Lane) -> Overloaded:
+    def _overloaded(self, lane: Lane, customer: str) -> Overloaded:
         slots = self._most_batch if lane == "batch" else self.slots
-        wait_s = self._pace.wait_s(self._line.ahead(lane), slots)
+        wait_s = self._pace.wait_s(self._line.ahead(lane, customer), slots)
         return Overloaded(
             f"All {slots} slots for {lane} requests are busy and {len(self._line)} requests wait; "
             f"retry in {wait_s:.0f} s.",
             retry_after_s=wait_s,
         )
 
-    async def _enter(self, lane: Lane) -> None:
+    async def _enter(self, lane: Lane, customer: str) -> None:
         if self._has_slot(lane):
-            self._count(lane, 1)
+            self._begun(lane, customer)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        place = self._line.append(lane, turn, self._clock.monotonic())
+        place = self._line.append(lane, turn, self._clock.monotonic(), customer)
         try:
             await turn
         except asyncio.CancelledError:
             if not self._line.remove(place) and _came(turn):
-                self._leave(lane)  # our turn had come in the same moment
+                self._leave(lane, customer)  # our turn had come in the same moment
             raise
 
-    def _leave(self, lane: Lane) -> None:
+    def _leave(self, lane: Lane, customer: str) -> None:
         """Hand the slot on to who is next in line and may have it; he counts as running at once.
 
         One at most: a slot that was free before is free because nobody in line may have it.
         """
-        self._count(lane, -1)
+        self._running -= 1
+        self._batch -= lane == "batch"
+        self._shares.rest(customer)
         place = self._line.pop(batch=self._has_slot("batch"))
         if place is not None:
-            self._count(place.lane, 1)
+            self._begun(place.lane, place.customer)
             place.turn.set_result(None)
 
-    def _count(self, lane: Lane, change: int) -> None:
-        self._running += change
-        if lane == "batch":
-            self._batch += change
+    def _begun(self, lane: Lane, customer: str) -> None:
+        self._running += 1
+        self._batch += lane == "batch"
+        self._shares.run(customer)
 
-    def _forget(self, gateway: str) -> None:
+    def _forget(self, gateway: str, customer: str, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.cancelled += 1
         self._by_gateway[gateway] -= 1
         if not self._by_gateway[gateway]:
             del self._by_gateway[gateway]
+        self._shares.leave(customer)
         self.changed()
+
+
+class Turn:
+    """A slot for one request; a class, because a generator costs more than all that it does."""
+
+    __slots__ = ("_began", "_customer", "_gateway", "_lane", "_slots")
+
+    def __init__(self, slots: Slots, gateway: str, lane: Lane, customer: str) -> None:
+        self._slots = slots
+        self._gateway = gateway
+        self._lane: Lane = lane
+        self._customer = customer
+        self._began = 0.0
+
+    async def __aenter__(self) -> None:
+        self._began = await self._slots.begin(self._gateway, self._lane, self._customer)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._slots.end(self._gateway, self._lane, self._customer, self._began, error)
 
 
 def _came(turn: asyncio.Future[None]) -> bool:

@@ -2,8 +2,8 @@
 
 A job is a plain generator; one `next` is one step, for example one token. Nothing else touches
 the model, so a job needs no locks, its random numbers are its own, and whose turn it is depends
-on the jobs' lanes alone (`turns.py`): a new interactive job waits for the step that is under way.
-A job that its consumer left is closed before its next step.
+on their lanes and customers alone (`turns.py`): a new interactive job waits for the step that is
+under way. A job that its consumer left is closed before its next step.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Stepper(Generic[T]):
         """Steps whose result nobody wanted any more; never more than one for each job."""
 
     async def run(
-        self, steps: Iterator[T | None], lane: Lane = "normal"
+        self, steps: Iterator[T | None], lane: Lane = "normal", customer: str = ""
     ) -> AsyncGenerator[T, None]:
         """The results of `steps` that are not None. To leave is to cancel."""
-        job = _Job(steps, lane, asyncio.get_running_loop(), self._max_ahead)
+        job = _Job(steps, lane, customer, asyncio.get_running_loop(), self._max_ahead)
         self._add(job)
         try:
             while True:
@@ -115,10 +115,12 @@ class _Job(Generic[T]):
         self,
         steps: Iterator[T | None],
         lane: Lane,
+        customer: str,
         loop: asyncio.AbstractEventLoop,
         max_ahead: int,
     ) -> None:
         self.lane: Lane = lane
+        self.customer = customer
         self.due = 0.0
         self._steps = steps
         self._loop = loop

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.core.errors import BadRequest, UpstreamTimeout
 from server.core.limits import WHOLE_REQUEST_S
 from server.web.asgi import Scope, header
-from server.wire.fleet import DEADLINE_HEADER, GATEWAY_HEADER
+from server.wire.fleet import CUSTOMER_HEADER, DEADLINE_HEADER, GATEWAY_HEADER
 from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
 
 _GATEWAY = GATEWAY_HEADER.encode()
+_CUSTOMER = CUSTOMER_HEADER.encode()
 _PRIORITY = PRIORITY_HEADER.encode()
 _DEADLINE = DEADLINE_HEADER.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     gateway: str
     """Which one sent it; empty: none of ours."""
     lane: Lane
     whole_s: float
     """For all of it: `WHOLE_REQUEST_S`, or less where its client waits less."""
+    customer: str
+    """Whose request it is, as its gateway says; empty: that is not known."""
 
 
 def terms_of(scope: Scope) -> Terms:
@@ -30,6 +32,7 @@ def terms_of(scope: Scope) -> Terms:
         gateway=(header(scope, _GATEWAY) or b"").decode("latin-1"),
         lane=lane_of(header(scope, _PRIORITY)),
         whole_s=_seconds_left(header(scope, _DEADLINE)),
+        customer=(header(scope, _CUSTOMER) or b"").decode("latin-1"),
     )
 
 

@@ -2,8 +2,9 @@
 
 Each job has a time of its own, at which its next step is due, and steps move it on: by little in
 an urgent lane, by more in another one (stride scheduling, Waldspurger & Weihl 1995). So every job
-goes on, four times as fast in `interactive` as in `batch`. A newcomer's first step is due like
-everybody's next one; many short jobs in a row can not hold up a long one.
+goes on, four times as fast in `interactive` as in `batch`. What a lane gets is shared equally by
+the customers that have jobs in it, and by each of them among its own. A newcomer's first step is
+due like everybody's next one; many short jobs in a row can not hold up a long one.
 
 The first words of an interactive answer are the exception: its steps up to them go before all
 others, three in a row at most.
@@ -26,6 +27,7 @@ class Turning(Protocol):
     """What a job shows of itself."""
 
     lane: Lane
+    customer: str
     due: float
     """Belongs to `Turns`."""
     cancelled: bool
@@ -51,8 +53,8 @@ class Turns(Generic[J]):
         self._in_a_row = 0
 
     def join(self, job: J) -> None:
-        job.due = self._now + 1 / _STEPS[job.lane]
         self.jobs.append(job)
+        job.due = self._now + self._stride(job)
 
     def leave(self, job: J) -> None:
         self.jobs.remove(job)
@@ -79,5 +81,12 @@ class Turns(Generic[J]):
         self._in_a_row = 0
         job = min(others, key=lambda other: other.due)
         self._now = max(self._now, job.due)
-        job.due = self._now + 1 / _STEPS[job.lane]
+        job.due = self._now + self._stride(job)
         return job
+
+    def _stride(self, job: J) -> float:
+        """From one step of it to the next: longer if its customer has more jobs than others have,
+        so that the lane as a whole moves as fast as its jobs would without that."""
+        customers = [other.customer for other in self.jobs if other.lane == job.lane]
+        equal = len(customers) / len(set(customers))
+        return customers.count(job.customer) / equal / _STEPS[job.lane]

@@ -27,14 +27,14 @@ def test_however_the_bytes_are_cut_nothing_is_lost_or_broken(
         assert passed == b"" or passed.endswith(b"\n\n")
         out += passed
     assert out == stream
-    assert splitter.rest() == b""
+    assert splitter.tail == b""
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
 def test_half_an_event_waits_whatever_its_line_ends(end: bytes) -> None:
     splitter = EventSplitter()
     assert splitter.feed(b"data: 1" + end + b"data: 2") == b"data: 1" + end
-    assert splitter.rest() == b"data: 2"
+    assert splitter.tail == b"data: 2"
 
 
 def test_an_endless_event_is_refused() -> None:

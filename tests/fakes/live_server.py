@@ -22,6 +22,7 @@ async def live_server(app: ASGIApp) -> AsyncIterator[str]:
         interface="asgi3",  # uvicorn guesses wrong about bound methods
         http=Connection,
         ws="none",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -10,7 +11,13 @@ class FakeTransport(asyncio.Transport):
     """Closes its protocol in the loop's next turn, as a real one does."""
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
-        super().__init__({"peername": ("10.0.0.9", 1234), "sockname": ("10.0.0.1", 80)})
+        super().__init__(
+            {
+                "peername": ("10.0.0.9", 1234),
+                "sockname": ("10.0.0.1", 80),
+                "socket": SimpleNamespace(setsockopt=lambda *_: None),
+            }
+        )
         self._protocol: asyncio.Protocol | None = protocol
         self.writes: list[bytes] = []
         self.closing = False

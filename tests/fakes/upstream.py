@@ -67,9 +67,9 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstream(script: Script) -> AsyncIterator[Upstream]:
+async def upstream(script: Script, port: int = 0) -> AsyncIterator[Upstream]:
     fake = Upstream(script)
-    server = await asyncio.start_server(fake.handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(fake.handle, "127.0.0.1", port)
     host, port = server.sockets[0].getsockname()
     fake.origin = Origin(host, port)
     fake.stop = server.close

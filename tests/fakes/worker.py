@@ -48,10 +48,11 @@ async def local_worker(
     load: Load = load_engine,
     controller_url: str = NOBODY,
     draining: bool = False,
+    secret: SecretStr = SECRET,
 ) -> AsyncIterator[Worker]:
     settings = ModelWorkerProcess(
         name="worker",
-        secret=SECRET,
+        secret=secret,
         controller_url=controller_url,
         model=model,
         draining=draining,
@@ -59,6 +60,6 @@ async def local_worker(
     drain = Drain()
     app = create_app(settings, drain, Said(), "http://127.0.0.1:1", load=load)
     async with live_server(app) as url:
-        headers = {SECRET_HEADER: SECRET.get_secret_value()}
+        headers = {SECRET_HEADER: secret.get_secret_value()}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
             yield Worker(url, http, drain)

@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 from contextlib import AbstractContextManager, suppress
+from time import monotonic
 
 import httpx
 import pytest
@@ -85,7 +86,7 @@ async def test_a_worker_that_answers_no_connection_delays_one_request_and_no_oth
                     assert answer.status_code == 200
                 assert not first.done()
                 assert (await first).status_code == 200
-                assert served.fleet.workers()[0].breaker_of("m").state == "open"
+                assert served.fleet.workers()[0].breaker_of("m").state(monotonic()) == "open"
                 assert (await served.client.post(CHAT, json=ask)).status_code == 200
                 assert len(fine.received) == 2
 
@@ -199,7 +200,7 @@ async def test_losses_on_both_ways_break_no_stream(ask: dict[str, object]) -> No
                         asked = (client.post(CHAT, json=body, timeout=30) for _ in range(20))
                         answers = await asyncio.gather(*asked)
                     assert {got.content for got in answers} == {b"".join([*events, DONE])}
-                    assert served.fleet.workers()[0].breaker_of("m").state == "closed"
+                    assert served.fleet.workers()[0].breaker_of("m").state(monotonic()) == "closed"
 
 
 PONG = b": pong\n\n"

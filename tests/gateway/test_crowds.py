@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from time import monotonic
 
 import pytest
 
@@ -15,7 +16,7 @@ from server.clients.origin import Origin
 from server.core.limits import RETRY_RESERVE, RETRY_SHARE
 from server.web.asgi import JSON
 from server.wire.fleet import DEADLINE_HEADER
-from tests.fakes.upstream import Received, Upstream, Writer, says, upstream, whole
+from tests.fakes.upstream import Received, Writer, says, upstream, whole
 from tests.fakes.waiting import until
 from tests.gateway.conftest import Served, gateway, view
 
@@ -122,8 +123,7 @@ async def test_of_all_that_wait_for_a_dead_worker_one_tries_whether_it_lives(
             assert {answer.retry_after for answer in answers} <= {1, 2}
             [worker] = served.fleet.workers()
             held = Held()
-            back = Upstream(held)
-            async with await asyncio.start_server(back.handle, "127.0.0.1", port):
+            async with upstream(held, port) as back:
                 await until(lambda: worker.breaker_of("m").lets(asyncio.get_running_loop().time()))
                 crowd = asyncio.create_task(ask_at_once(served, ask, 50))
                 await until(lambda: back.received)
@@ -132,7 +132,7 @@ async def test_of_all_that_wait_for_a_dead_worker_one_tries_whether_it_lives(
                 held.free.set()
                 ends = Counter(a.status for a in await crowd)
                 assert ends == {200: 1, 503: 49}
-                assert worker.breaker_of("m").state == "closed"
+                assert worker.breaker_of("m").state(monotonic()) == "closed"
                 assert {a.status for a in await ask_at_once(served, ask, 20)} == {200}
 
 

@@ -9,6 +9,7 @@ from server.core.errors import Unavailable, UpstreamTimeout
 from server.web.asgi import ClientLeft, Message
 from server.web.drain import Drain
 from server.web.patience import Patience
+from tests.fakes.in_flight import in_flight
 
 
 def receive_until(left: asyncio.Event) -> Callable[[], Awaitable[Message]]:
@@ -30,7 +31,7 @@ async def forever() -> None:
 
 async def test_what_ends_in_time_ends_well() -> None:
     limit, _ = patient()
-    async with limit:
+    with limit:
         limit.allow(1)
         await asyncio.sleep(0)
 
@@ -38,7 +39,7 @@ async def test_what_ends_in_time_ends_well() -> None:
 async def test_a_wait_that_is_too_long_is_the_upstreams_fault() -> None:
     limit, _ = patient()
     with pytest.raises(UpstreamTimeout):
-        async with limit:
+        with limit:
             limit.allow(0.01)
             await forever()
 
@@ -47,7 +48,7 @@ async def test_a_wait_that_is_too_long_is_the_upstreams_fault() -> None:
 async def test_hardly_any_time_is_no_trouble(whole_s: float) -> None:
     limit, _ = patient(whole_s=whole_s)
     with pytest.raises(UpstreamTimeout):
-        async with limit:
+        with limit:
             limit.allow(30)
             limit.allow(1)
             await forever()
@@ -55,7 +56,7 @@ async def test_hardly_any_time_is_no_trouble(whole_s: float) -> None:
 
 async def test_each_allowance_begins_anew() -> None:
     limit, _ = patient()
-    async with limit:
+    with limit:
         for _ in range(5):
             limit.allow(0.05)
             await asyncio.sleep(0.02)
@@ -64,7 +65,7 @@ async def test_each_allowance_begins_anew() -> None:
 async def test_the_whole_is_never_exceeded() -> None:
     limit, _ = patient(whole_s=0.05)
     with pytest.raises(UpstreamTimeout):
-        async with limit:
+        with limit:
             while True:
                 limit.allow(10)
                 await asyncio.sleep(0.005)
@@ -73,7 +74,7 @@ async def test_the_whole_is_never_exceeded() -> None:
 async def test_a_client_that_does_not_read_has_left() -> None:
     limit, _ = patient()
     with pytest.raises(ClientLeft):
-        async with limit:
+        with limit:
             limit.allow(0.01, "client")
             await forever()
 
@@ -81,7 +82,7 @@ async def test_a_client_that_does_not_read_has_left() -> None:
 async def test_a_client_that_leaves_ends_it_at_once() -> None:
     limit, left = patient()
     with pytest.raises(ClientLeft):
-        async with limit:
+        with limit:
             left.set()
             await forever()
 
@@ -89,17 +90,17 @@ async def test_a_client_that_leaves_ends_it_at_once() -> None:
 async def test_a_server_that_ends_says_so() -> None:
     drain = Drain()
     limit, _ = patient(drain=drain)
-    with drain.counted(), pytest.raises(Unavailable):
-        async with limit:
+    with in_flight(drain), pytest.raises(Unavailable):
+        with limit:
             await drain.finish(patience_s=0.01, farewell_s=0.01)
             await forever()
-    assert not drain.cuts
+    assert not drain.rounds.waiting
 
 
 async def test_an_error_of_the_block_passes_through() -> None:
     limit, left = patient()
     with pytest.raises(KeyError):
-        async with limit:
+        with limit:
             left.set()
             raise KeyError
 
@@ -107,7 +108,7 @@ async def test_an_error_of_the_block_passes_through() -> None:
 async def test_a_cancellation_from_outside_passes_through() -> None:
     async def work() -> None:
         limit, _ = patient()
-        async with limit:
+        with limit:
             await forever()
 
     task = asyncio.create_task(work())

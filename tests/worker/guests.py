@@ -24,9 +24,10 @@ async def settle() -> None:
 class Guest:
     """One request. `state` is what its own code has seen."""
 
-    def __init__(self, slots: Slots, lane: Lane, at: float = 0.0) -> None:
+    def __init__(self, slots: Slots, lane: Lane, at: float = 0.0, customer: str = "") -> None:
         self.lane: Lane = lane
         self.at = at
+        self.customer = customer
         self.state: State = "waits"
         self.refusal: Overloaded | None = None
         self._slots = slots
@@ -37,7 +38,7 @@ class Guest:
 
     async def _stay(self) -> None:
         try:
-            async with self._slots.take("gw", self.lane):
+            async with self._slots.take("gw", self.lane, self.customer):
                 self.state = "runs"
                 await self._end.wait()
             self.state = "done"
@@ -63,11 +64,11 @@ class Guest:
         await settle()
 
 
-async def come(slots: Slots, *lanes: Lane, at: float = 0.0) -> list[Guest]:
+async def come(slots: Slots, *lanes: Lane, at: float = 0.0, customer: str = "") -> list[Guest]:
     """One after another."""
     guests = []
     for lane in lanes:
-        guests.append(Guest(slots, lane, at))
+        guests.append(Guest(slots, lane, at, customer))
         await settle()
     return guests
 

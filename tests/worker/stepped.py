@@ -28,7 +28,8 @@ class SteppedEcho(EchoEngine):
         return self._stepper.steps_after_cancel
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
-        results = self._stepper.run(self._words(prepared.text.split(), ask), ask.lane)
+        words = self._words(prepared.text.split(), ask)
+        results = self._stepper.run(words, ask.lane, ask.customer)
         try:
             async for delta in results:
                 yield delta

@@ -7,10 +7,19 @@ import pytest
 from server.core.limits import BATCH_BEHIND_S, NORMAL_BEHIND_S
 from server.wire.lanes import Lane
 from server.worker.line import Line, Place, for_batch
+from server.worker.shares import Shares
 
 
-def stand(line: Line, lane: Lane, now: float = 0.0) -> Place:
-    return line.append(lane, asyncio.get_running_loop().create_future(), now)
+def line_of(places: int) -> Line:
+    """Its customers have one request here, as far as it knows."""
+    shares = Shares()
+    for customer in ("", "other"):
+        shares.enter(customer)
+    return Line(places, shares)
+
+
+def stand(line: Line, lane: Lane, now: float = 0.0, customer: str = "") -> Place:
+    return line.append(lane, asyncio.get_running_loop().create_future(), now, customer)
 
 
 def order(line: Line) -> list[Place]:
@@ -28,7 +37,7 @@ def test_a_quarter_is_kept_from_batch_and_one_at_least_of_several(places: int, b
 
 
 async def test_the_more_urgent_come_first_and_in_a_lane_the_older() -> None:
-    line = Line(9)
+    line = line_of(9)
     lanes: tuple[Lane, ...] = ("batch", "normal", "interactive")
     first = [stand(line, lane, 0.0) for lane in lanes]
     second = [stand(line, lane, 1.0) for lane in lanes]
@@ -41,7 +50,7 @@ async def test_the_more_urgent_come_first_and_in_a_lane_the_older() -> None:
 async def test_who_has_waited_long_enough_is_before_newer_interactive_ones(
     lane: Lane, behind_s: float
 ) -> None:
-    line = Line(9)
+    line = line_of(9)
     old = stand(line, lane, 100.0)
     before = stand(line, "interactive", 100.0 + behind_s - 0.1)
     after = stand(line, "interactive", 100.0 + behind_s + 0.1)
@@ -49,7 +58,7 @@ async def test_who_has_waited_long_enough_is_before_newer_interactive_ones(
 
 
 async def test_batch_that_may_not_run_is_passed_over_and_keeps_its_place() -> None:
-    line = Line(9)
+    line = line_of(9)
     batch, normal = stand(line, "batch", 0.0), stand(line, "normal", 1000.0)
     assert line.pop(batch=False) is normal
     assert line.pop(batch=False) is None
@@ -57,7 +66,7 @@ async def test_batch_that_may_not_run_is_passed_over_and_keeps_its_place() -> No
 
 
 async def test_batch_never_fills_the_line() -> None:
-    line = Line(4)
+    line = line_of(4)
     for _ in range(3):
         assert line.has_room("batch")
         stand(line, "batch")
@@ -68,7 +77,7 @@ async def test_batch_never_fills_the_line() -> None:
 
 
 async def test_who_has_left_is_passed_over() -> None:
-    line = Line(4)
+    line = line_of(4)
     gone, stays = stand(line, "normal"), stand(line, "normal")
     gone.turn.cancel()
     assert line.pop(batch=True) is stays
@@ -76,24 +85,37 @@ async def test_who_has_left_is_passed_over() -> None:
 
 
 async def test_a_place_is_left_once() -> None:
-    line = Line(4)
+    line = line_of(4)
     place = stand(line, "batch")
     assert line.remove(place)
     assert not line.remove(place)
 
 
 async def test_the_newest_batch_request_has_to_go() -> None:
-    line = Line(4)
-    assert line.pop_newest_batch() is None
+    line = line_of(4)
+    assert line.pop_for("normal", "") is None
     stand(line, "normal", 9.0)
     older, newer = stand(line, "batch", 0.0), stand(line, "batch", 1.0)
-    assert line.pop_newest_batch() is newer
+    assert line.pop_for("normal", "") is newer
     assert line.counts() == {"normal": 1, "batch": 1}
     assert order(line)[-1] is older
 
 
 async def test_those_ahead_are_the_ones_as_urgent_or_more() -> None:
-    line = Line(9)
+    line = line_of(9)
     for lane in ("interactive", "normal", "normal", "batch"):
         stand(line, lane)
     assert [line.ahead(lane) for lane in ("interactive", "normal", "batch")] == [1, 3, 4]
+
+
+async def test_of_others_in_the_lane_as_many_are_ahead_as_of_ones_own_and_one_more() -> None:
+    line = line_of(9)
+    stand(line, "interactive", customer="other")
+    for _ in range(4):
+        stand(line, "normal", customer="other")
+    assert line.ahead("normal", "") == 2
+    stand(line, "normal")
+    stand(line, "normal")
+    assert line.ahead("normal", "") == 6
+    assert line.ahead("normal", "other") == 7
+    assert line.ahead("interactive", "") == 1

@@ -13,12 +13,17 @@ def of(**headers: bytes) -> Terms:
 
 
 def test_without_headers_it_is_a_normal_request_of_a_stranger() -> None:
-    assert of() == Terms("", "normal", WHOLE_REQUEST_S)
+    assert of() == Terms("", "normal", WHOLE_REQUEST_S, "")
 
 
-def test_the_headers_say_from_whom_how_urgent_and_how_long() -> None:
-    terms = of(x_shortline_gateway=b"gw_1", x_priority=b"batch", x_shortline_deadline_ms=b"1500")
-    assert terms == Terms("gw_1", "batch", 1.5)
+def test_the_headers_say_from_whom_how_urgent_how_long_and_whose_it_is() -> None:
+    terms = of(
+        x_shortline_gateway=b"gw_1",
+        x_priority=b"batch",
+        x_shortline_deadline_ms=b"1500",
+        x_shortline_customer=b"key_1",
+    )
+    assert terms == Terms("gw_1", "batch", 1.5, "key_1")
 
 
 @pytest.mark.parametrize("word", [b"600001", b"9" * 4000])

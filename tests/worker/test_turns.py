@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.wire.lanes import LANES, Lane
 from server.worker.turns import OPENING_STEPS, Turns
 
+Move = tuple[str, Lane | int, tuple[int, str]]
 MOST = 5
 """Jobs at a time, in the law below."""
 STEPS = {"interactive": 4, "normal": 2, "batch": 1}
@@ -19,6 +21,7 @@ class Job:
     lane: Lane = "normal"
     first_words: int = 0
     """Steps until something comes of it."""
+    customer: str = ""
     due: float = 0.0
     cancelled: bool = False
     paused: bool = False
@@ -62,6 +65,24 @@ def test_an_interactive_job_goes_four_times_as_fast_as_batch() -> None:
     turns = joined(*(Job(lane) for lane in LANES))
     counts = Counter(step(turns).lane for _ in range(700))
     assert counts == {"interactive": 400, "normal": 200, "batch": 100}
+
+
+def test_a_lane_is_shared_by_customers_and_not_by_jobs() -> None:
+    flood = [Job(customer="flood") for _ in range(3)]
+    quiet = Job(customer="quiet")
+    turns = joined(*flood, quiet)
+    counts = Counter(step(turns).customer for _ in range(600))
+    assert counts == {"flood": 300, "quiet": 300}
+    assert {job.steps for job in flood} == {100}
+    turns.leave(quiet)
+    assert {step(turns) for _ in range(6)} == set(flood)
+
+
+def test_customers_take_nothing_from_another_lane() -> None:
+    crowd = [Job(customer="one"), Job(customer="one"), Job(customer="two"), Job("interactive")]
+    turns = joined(*crowd)
+    counts = Counter(step(turns).lane for _ in range(1000))
+    assert counts["interactive"] == pytest.approx(400, abs=2)
 
 
 def test_the_first_words_of_an_interactive_answer_come_next() -> None:
@@ -123,32 +144,37 @@ def test_who_has_left_has_no_turn() -> None:
     assert {step(turns) for _ in range(3)} == {stays}
 
 
-JOINS = st.tuples(st.just("join"), st.sampled_from(LANES), st.integers(0, 4))
-LEAVES = st.tuples(st.just("leave"), st.integers(0, MOST - 1), st.just(0))
-STEPPED = st.tuples(st.just("step"), st.integers(1, 60), st.just(0))
-CHURN = st.tuples(st.just("churn"), st.sampled_from(LANES), st.integers(0, 4))
+SORTS = st.tuples(st.integers(0, 4), st.sampled_from(["one", "two", "three"]))
+"""First words and customer."""
+NONE = st.just((0, ""))
+JOINS = st.tuples(st.just("join"), st.sampled_from(LANES), SORTS)
+LEAVES = st.tuples(st.just("leave"), st.integers(0, MOST - 1), NONE)
+STEPPED = st.tuples(st.just("step"), st.integers(1, 60), NONE)
+CHURN = st.tuples(st.just("churn"), st.sampled_from(LANES), SORTS)
 """A hundred short jobs of one lane, one after another."""
 
 
 def longest(job: Job) -> int:
     """So many steps of others may come between two of `job`.
 
-    Its time is due after 1/weight; meanwhile each of the others' places sees one step in every
-    quarter at most, one that was due before and one at the border; three first words beside each.
+    Its time is due after 1/weight, or 9/5 of that if it is one of three of a customer among five
+    jobs. Meanwhile each of the others' places sees one step in every tenth at most (2/5 of a
+    quarter, if it is alone beside four of one customer), one that was due before and one at the
+    border; three first words beside each.
     """
-    paced = (MOST - 1) * (4 // STEPS[job.lane] + 2) + 1
+    paced = (MOST - 1) * (18 // STEPS[job.lane] + 2) + 1
     return (OPENING_STEPS + 1) * paced
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(JOINS, LEAVES, STEPPED, CHURN), min_size=10, max_size=40))
-def test_whoever_comes_and_goes_nobody_starves(moves: list[tuple[str, Lane | int, int]]) -> None:
+def test_whoever_comes_and_goes_nobody_starves(moves: list[Move]) -> None:
     turns = joined()
-    for move, what, first_words in moves:
+    for move, what, (first_words, customer) in moves:
         full = len(turns.jobs) == MOST
         if isinstance(what, str):
             for _ in range(100 if move == "churn" and not full else int(not full)):
-                job = Job(what, first_words)
+                job = Job(what, first_words, customer)
                 turns.join(job)
                 if move == "churn":
                     step_fairly(turns, until=job)

@@ -19,11 +19,12 @@ from server.gateway.customers.customer import Customer
 from server.gateway.customers.grant import Grant
 from server.gateway.customers.rounds import open_round, others_of, paces_of
 from server.gateway.customers.tallies import Tallies
+from server.gateway.customers.whose import NOBODYS
 from server.ledger.budget import DAY_S
 from server.ledger.key import Key, digest_of
 from server.ledger.ledger import Batch, Ledger
 from server.ledger.usage import KEEP_DAYS
-from server.web.asgi import Scope
+from server.web.asgi import Header, Scope, found_in
 from server.web.background import kept_running
 from server.wire.lanes import Lane
 
@@ -61,6 +62,7 @@ class Customers:
         self._books = Books(ledger, clock, several=processes > 1) if ledger else None
         self._by_id: dict[str, Customer] = {}
         self._nobody = self._customer(NOBODY)
+        self._nobody.whose = NOBODYS
         self._fixed = {
             digest_of(text.get_secret_value().encode()): self._customer(key)
             for key, text in _fixed_keys(configured, ours)
@@ -84,18 +86,12 @@ class Customers:
 
         Raises `Unauthorized`.
         """
-        offered = b""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                offered = value
-                break
-        if offered[:7].lower() == b"bearer ":
-            customer = self._by_digest.get(sha256(offered[7:].strip()).digest())
-            if customer is not None:
-                if self._clock.wall() >= customer.until:
-                    raise refusals.key_ended(customer.key.revoked is not None)
-                scope["state"]["key"] = customer.key
-                return
+        customer = self._by_digest.get(found_in(scope["headers"], _digest_offered))
+        if customer is not None:
+            scope["state"]["key"] = customer.key  # whoever is refused too: explaining needs it
+            if self._clock.wall() >= customer.until:
+                raise refusals.key_ended(customer.key.revoked is not None)
+            return
         if self._closed:
             raise refusals.unknown_key()
         scope["state"]["key"] = None
@@ -225,6 +221,14 @@ class Customers:
         customer = Customer(key, self._clock, self._tallies, self._holder, self._processes)
         self._by_id[key.id] = customer
         return customer
+
+
+def _digest_offered(headers: Iterable[Header]) -> bytes:
+    """Of the key in the first `Authorization`, empty where there is none."""
+    offered = next((value for name, value in headers if name == b"authorization"), b"")
+    if offered[:7].lower() != b"bearer ":
+        return b""
+    return sha256(offered[7:].strip()).digest()
 
 
 def _fixed_keys(

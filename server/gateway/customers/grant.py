@@ -8,7 +8,6 @@ from typing import Final, Self
 
 from server.gateway.customers.meters import Meters
 from server.gateway.customers.pool import Pool
-from server.gateway.customers.window import Header
 from server.wire.lanes import Lane
 
 MAX_TOKENS: Final = 100_000_000
@@ -23,8 +22,8 @@ class Grant:
     """
 
     __slots__ = (
-        "_day", "_meters", "_on_revoked", "_open", "_pool", "_reserved", "_second", "_settled",
-        "lane", "model",
+        "_day", "_on_revoked", "_open", "_pool", "_reserved", "_second", "_settled",
+        "lane", "meters", "model",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +36,7 @@ class Grant:
         day: int,
         second: int,
     ) -> None:
-        self._meters = meters
+        self.meters = meters
         self._pool = pool
         self.model = model
         """Its usage is booked under this name."""
@@ -63,16 +62,27 @@ class Grant:
 
     def settle(self, prompt_tokens: int, completion_tokens: int, *, failed: bool = False) -> None:
         """What was really used. The first word counts; nonsense is no word at all."""
-        if not self._settled and _is_count(prompt_tokens) and _is_count(completion_tokens):
+        if (
+            not self._settled
+            and type(prompt_tokens) is type(completion_tokens) is int
+            and 0 <= prompt_tokens <= MAX_TOKENS
+            and 0 <= completion_tokens <= MAX_TOKENS
+        ):
             self._settle(failed, prompt_tokens, completion_tokens, 0)
 
-    def cancel(self) -> None:
-        """No worker was asked, so nothing was used; it does not count as one of the minute."""
+    def cancel(self, *, counts: bool = True) -> None:
+        """No worker was asked, so nothing was used; it does not count as one of the minute.
+
+        `counts` False: nor does it appear in what the key used.
+        """
         if not self._settled:
-            requests = self._meters.requests
+            requests = self.meters.requests
             if requests is not None:
                 requests.amend(self._second, -1)
-            self._settle(True, 0, 0, 0)
+            if counts:
+                self._settle(True, 0, 0, 0)
+            else:
+                self._forgo()
 
     def close(self) -> None:
         """The request is over. More than once does no harm."""
@@ -81,28 +91,28 @@ class Grant:
         self._open = False
         if not self._settled:
             self._settle(True, 0, 0, self._reserved)
-        self._meters.running -= 1
+        self.meters.running -= 1
         if self._on_revoked is not None:
-            self._meters.on_revoked.discard(self._on_revoked)
+            self.meters.on_revoked.discard(self._on_revoked)
 
     def when_revoked(self, call: Callable[[], None]) -> None:
         """Do `call` if the key is revoked before the request is over. Say it once."""
         self._on_revoked = call
-        self._meters.on_revoked.add(call)
-
-    def headers(self) -> tuple[Header, ...]:
-        """For the answer: the state of the key's limits."""
-        return self._meters.limit_headers()
+        self.meters.on_revoked.add(call)
 
     def _settle(self, failed: bool, prompt: int, completion: int, assumed: int) -> None:
         self._settled = True
-        meters, used = self._meters, prompt + completion + assumed
+        meters, used = self.meters, prompt + completion + assumed
         if meters.tokens is not None:
             meters.tokens.amend(self._second, used - self._reserved)
         if self._pool is not None:
             self._pool.settle(self._reserved, used)
         meters.tallies.add(meters.id, self.model, self._day, failed, prompt, completion, assumed)
 
-
-def _is_count(tokens: object) -> bool:
-    return type(tokens) is int and 0 <= tokens <= MAX_TOKENS
+    def _forgo(self) -> None:
+        """Settle it as if nobody had asked."""
+        self._settled = True
+        if self.meters.tokens is not None:
+            self.meters.tokens.amend(self._second, -self._reserved)
+        if self._pool is not None:
+            self._pool.settle(self._reserved, 0)

@@ -8,6 +8,7 @@ from typing import Final
 from server.core.clock import Clock
 from server.gateway.customers.share import most_of
 from server.gateway.customers.tallies import Tallies
+from server.gateway.customers.whose import told_of
 from server.gateway.customers.window import Header, Window
 from server.ledger.key import Limits
 
@@ -17,12 +18,14 @@ UNLIMITED: Final = 2**62
 class Meters:
     __slots__ = (
         "_processes", "clock", "id", "most_running", "on_revoked", "parallel",
-        "requests", "running", "tallies", "tokens",
+        "requests", "running", "tallies", "tokens", "whose",
     )  # fmt: skip
 
     def __init__(self, id: str, clock: Clock, tallies: Tallies, processes: int) -> None:
         self.id = id
         """The key's."""
+        self.whose = told_of(id)
+        """What workers are told of its requests."""
         self.clock = clock
         self.tallies = tallies
         self._processes = processes

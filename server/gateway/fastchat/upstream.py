@@ -9,7 +9,7 @@ streamed: only a stream stops when its reader leaves.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from struct import error as StructError
@@ -64,6 +64,13 @@ class Whole:
         body, self.body = self.body, b""
         return body
 
+    async def pour(self, sink: Callable[[bytes], bool]) -> None:
+        sink(await self.chunk())
+
+    @property
+    def ended(self) -> bool:
+        return not self.body
+
 
 @dataclass(slots=True)
 class Events:
@@ -79,6 +86,14 @@ class Events:
             first, self.first = self.first, b""
             return first
         return await anext(self.rest, b"")
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> None:
+        while (chunk := await self.chunk()) and sink(chunk):
+            pass
+
+    @property
+    def ended(self) -> bool:
+        return False  # that is not known before it ends
 
 
 class FastChatUpstream:

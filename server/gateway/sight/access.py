@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from server.gateway.sight.journal import Refusal
 from server.gateway.sight.record import Record
 
 log = logging.getLogger(__name__)
@@ -12,6 +13,22 @@ log = logging.getLogger(__name__)
 
 def log_request(record: Record) -> None:
     log.info("request", extra=fields_of(record))
+
+
+def log_refusal(refusal: Refusal) -> None:
+    fields = {
+        "request_id": refusal.request_id,
+        "method": refusal.method,
+        "path": refusal.path,
+        "outcome": "http_error",
+        "status": refusal.status,
+        "code": refusal.code,
+    }
+    if refusal.field:
+        fields["field"] = refusal.field
+    if refusal.key_id:
+        fields["key"] = refusal.key_id
+    log.info("request", extra=fields)
 
 
 def fields_of(record: Record) -> dict[str, Any]:

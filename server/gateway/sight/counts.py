@@ -7,6 +7,7 @@ The Prometheus library's own take a lock for every number, so it only writes the
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Container
 from typing import Final
 
@@ -63,8 +64,8 @@ class Series:
         self.ends: Ends = {}
         self.first_byte = Times(FIRST_BYTE_BOUNDS_S)
         self.whole = Times(WHOLE_BOUNDS_S)
-        self.prompt_tokens: dict[str, int] = {}
-        self.completion_tokens: dict[str, int] = {}
+        self.prompt_tokens = Counter[str]()
+        self.completion_tokens = Counter[str]()
         self.attempts = 0
         self.retries = 0
         self.failures: dict[str, int] = {}
@@ -82,11 +83,12 @@ class Series:
             self.first_byte.add(record.first_byte_at - record.began)
         if record.usage is not None:
             prompt, completion, origin = record.usage
-            self.prompt_tokens[origin] = self.prompt_tokens.get(origin, 0) + prompt
-            self.completion_tokens[origin] = self.completion_tokens.get(origin, 0) + completion
-        if record.tries:
-            self.attempts += record.tries
-            self.retries += record.tries - 1
+            self.prompt_tokens[origin] += prompt
+            self.completion_tokens[origin] += completion
+        tries = record.tries
+        if tries:
+            self.attempts += tries
+            self.retries += tries - 1
 
     def fail(self, trouble: str) -> None:
         """One attempt came to nothing."""

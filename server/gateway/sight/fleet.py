@@ -1,59 +1,24 @@
-"""The fleet at the moment of a scrape: what workers say of themselves, and what gateways find."""
+"""The fleet as metrics: what workers say of themselves, and what gateways find."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from server.gateway.sight.counts import OTHER
-from server.gateway.worker import Worker
-from server.wire.fleet import Load
-from server.wire.lanes import LANES
 from server.wire.sight import GatewayNumbers, WorkerNumbers
 
 WORKER_STATES = ("ready", "suspect", "draining")
+GONE = "gone"
 BREAKER_STATES = ("closed", "open", "half_open")
 
 
-def worker_numbers(workers: Iterable[Worker]) -> tuple[WorkerNumbers, ...]:
-    return tuple(map(_numbers, workers))
-
-
-def _numbers(worker: Worker) -> WorkerNumbers:
-    view, load = worker.view, worker.view.load
-    tells = view.protocol == "openai"
-    return WorkerNumbers(
-        address=view.address,
-        models=view.models,
-        state=view.state,
-        breaker=worker.breaker_state,
-        in_flight=len(worker.leases),
-        served=worker.tally.served,
-        failed=worker.tally.failed,
-        running=load.running,
-        waiting=_waiting(load),
-        slots=view.slots,
-        queue=view.queue,
-        cancelled=load.cancelled if tells else None,
-        tokens_after_cancel=load.tokens_after_cancel if tells else None,
-        generated_tokens=load.generated if tells else None,
-    )
-
-
-def _waiting(load: Load) -> dict[str, int]:
-    """By lane; a worker that knows no lanes says only how many."""
-    lanes: dict[str, int] = {lane: load.by_lane.get(lane, 0) for lane in LANES}
-    lanes[OTHER] = max(0, load.waiting - sum(lanes.values()))
-    return lanes
-
-
 def worker_families(numbers: Sequence[GatewayNumbers]) -> Iterator[Metric]:
-    known = {worker.address: worker for one in reversed(numbers) for worker in one.workers}
-    workers = tuple(known.values())
-    yield from _states(workers)
-    yield from _loads(workers)
-    yield from _counts(workers)
+    every = tuple(worker for one in numbers for worker in one.workers)
+    here = tuple({w.name: w for w in reversed(every) if w.state != GONE}.values())
+    yield from _states(here)
+    yield from _loads(here)
+    yield from _counts(every)
     yield from _found_by(numbers)
 
 
@@ -64,12 +29,17 @@ def _states(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "shortline_worker_state", "1 for the state it is in, else 0.", labels=("worker", "state")
     )
+    info = GaugeMetricFamily(
+        "shortline_worker_info", "1 for where it is reached.", labels=("worker", "address")
+    )
     for worker in workers:
+        for address in worker.addresses:
+            info.add_metric((worker.name, address), 1)
         for model in worker.models:
-            serves.add_metric((worker.address, model), 1)
+            serves.add_metric((worker.name, model), 1)
         for name in WORKER_STATES:
-            state.add_metric((worker.address, name), float(worker.state == name))
-    yield from (serves, state)
+            state.add_metric((worker.name, name), float(worker.state == name))
+    yield from (info, serves, state)
 
 
 def _loads(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
@@ -81,7 +51,7 @@ def _loads(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
     for name, about in gauges.items():
         family = GaugeMetricFamily(f"shortline_worker_{name}", about, labels=("worker",))
         for worker in workers:
-            family.add_metric((worker.address,), getattr(worker, name))
+            family.add_metric((worker.name,), getattr(worker, name))
         yield family
     waiting = GaugeMetricFamily(
         "shortline_worker_waiting",
@@ -90,11 +60,12 @@ def _loads(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
     )
     for worker in workers:
         for lane, count in worker.waiting.items():
-            waiting.add_metric((worker.address, lane), count)
+            waiting.add_metric((worker.name, lane), count)
     yield waiting
 
 
 def _counts(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
+    """As the best informed gateway heard: one that lags behind must not make them fall."""
     counters = {
         "cancelled": "Requests that it stopped because somebody left or time was up.",
         "tokens_after_cancel": "Tokens that it made for nobody, after a request was cancelled.",
@@ -102,10 +73,13 @@ def _counts(workers: Sequence[WorkerNumbers]) -> Iterator[Metric]:
     }
     for name, about in counters.items():
         family = CounterMetricFamily(f"shortline_worker_{name}", about, labels=("worker",))
+        most: dict[str, int] = {}
         for worker in workers:
             value = getattr(worker, name)
             if value is not None:
-                family.add_metric((worker.address,), value)
+                most[worker.name] = max(value, most.get(worker.name, 0))
+        for worker_name, value in most.items():
+            family.add_metric((worker_name,), value)
         yield family
 
 
@@ -130,10 +104,12 @@ def _found_by(numbers: Sequence[GatewayNumbers]) -> Iterator[Metric]:
     )
     for one in numbers:
         for worker in one.workers:
-            here = (one.gateway, worker.address)
-            in_flight.add_metric(here, worker.in_flight)
+            here = (one.gateway, worker.name)
             served.add_metric(here, worker.served)
             failed.add_metric(here, worker.failed)
+            if worker.state == GONE:
+                continue
+            in_flight.add_metric(here, worker.in_flight)
             for name in BREAKER_STATES:
                 breaker.add_metric((*here, name), float(worker.breaker == name))
     yield from (in_flight, served, failed, breaker)

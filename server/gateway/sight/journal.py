@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from server.core.dispatch import Candidate, wait_of
 from server.gateway.sight.record import Attempt, Record
-from server.wire.sight import Explained, ExplainedAttempt, ExplainedUsage, SeenCandidate
+from server.wire.sight import (
+    Explained,
+    ExplainedAttempt,
+    ExplainedNote,
+    ExplainedUsage,
+    SeenCandidate,
+)
 
 KEPT = 2000
+KEPT_REFUSED = 1000
+"""Apart from the others: whoever knocks at the door all day pushes none of them out."""
+MAX_PATH_CHARS = 200
+
+
+class Refusal(NamedTuple):
+    """A request that never came as far as a model."""
+
+    request_id: str
+    method: str
+    path: str
+    status: int
+    code: str
+    key_id: str
+    """Empty: it brought none that is known."""
+    field: str
+    """What was wrong, if the code does not say it; one of our own words."""
+    began: float
+    """As `monotonic` says."""
+    wall: float
 
 
 class Journal:
@@ -19,17 +46,44 @@ class Journal:
         self._gateway = gateway
         self.running: set[Record] = set()
         self.ended: deque[Record] = deque(maxlen=kept)
+        self.refused: deque[Refusal] = deque(maxlen=KEPT_REFUSED)
 
     def explain(self, request_id: str) -> Explained | None:
         """The latest request of that id, None if there is none (any more)."""
         found = [record for record in self._all() if record.request_id == request_id]
         if not found:
             return None
-        return self._explained(max(found, key=lambda record: record.began), len(found) - 1)
+        latest, others = max(found, key=lambda record: record.began), len(found) - 1
+        if isinstance(latest, Refusal):
+            return self._explained_refusal(latest, others)
+        return self._explained(latest, others)
 
-    def _all(self) -> Iterator[Record]:
+    def _all(self) -> Iterator[Record | Refusal]:
         yield from self.running
         yield from self.ended
+        yield from self.refused
+
+    def _explained_refusal(self, refusal: Refusal, same_id: int) -> Explained:
+        return Explained(
+            request_id=refusal.request_id,
+            gateway=self._gateway,
+            method=refusal.method,
+            path=refusal.path,
+            model="",
+            served_model="",
+            key=refusal.key_id,
+            lane="",
+            stream=False,
+            began_at=refusal.wall,
+            state="http_error",
+            status=refusal.status,
+            code=refusal.code,
+            field=refusal.field,
+            admitted_s=None,
+            first_byte_s=None,
+            whole_s=None,
+            same_id=same_id,
+        )
 
     def _explained(self, record: Record, same_id: int) -> Explained:
         def since(at: float | None) -> float | None:
@@ -55,6 +109,10 @@ class Journal:
             attempts=tuple(_attempt(attempt, record) for attempt in record.attempts),
             tries=record.tries,
             retry_refused=record.retry_refused,
+            notes=tuple(
+                ExplainedNote(at_s=round(at - record.began, 6), words=words)
+                for at, words in record.notes
+            ),
             usage=_usage(record),
             trace_id=record.trace.trace_id if record.trace else "",
             same_id=same_id,

@@ -20,11 +20,14 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from server.gateway.sight.counts import FIRST_BYTE_BOUNDS_S, WHOLE_BOUNDS_S
+from server.gateway.sight.faults import FAULTS, fault_of
 from server.gateway.sight.fleet import worker_families
-from server.wire.sight import GatewayNumbers, SeriesNumbers, Spread
+from server.wire.sight import Ended, GatewayNumbers, SeriesNumbers, Spread
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _SERIES = ("gateway", "model", "lane")
+NONE = "none"
+"""The model and lane of a request that never came as far."""
 _PROCESS_COUNTERS = frozenset({"process_cpu_seconds_total"})
 
 Numbers = Sequence[GatewayNumbers]
@@ -54,6 +57,7 @@ class _Once(Collector):
 
 def families(numbers: Numbers) -> Iterator[Metric]:
     yield from _request_counts(numbers)
+    yield _failed(numbers)
     yield from _times(numbers)
     yield _tokens(numbers)
     yield from _attempts(numbers)
@@ -84,13 +88,37 @@ def _request_counts(numbers: Numbers) -> Iterator[Metric]:
             ended.add_metric((*at, end.outcome, str(end.status), end.code), end.count)
     refused = CounterMetricFamily(
         "shortline_requests_refused",
-        "Requests that never came as far as a model: no key, bad JSON.",
+        "Requests that never came as far as a model: no key, bad JSON, no HTTP.",
         labels=("gateway", "status", "code"),
     )
     for one in numbers:
         for end in one.refused:
             refused.add_metric((one.gateway, str(end.status), end.code), end.count)
     yield from (ended, in_flight, refused)
+
+
+def _failed(numbers: Numbers) -> Metric:
+    """Each from 0 on: `rate` does not see a counter begin at 300."""
+    failed = CounterMetricFamily(
+        "shortline_requests_failed",
+        "Requests that did not end well, by whose affair that is.",
+        labels=(*_SERIES, "fault"),
+    )
+    for at, series in _all_series(numbers):
+        _add_faults(failed, at, series.ended)
+    for one in numbers:
+        _add_faults(failed, (one.gateway, NONE, NONE), one.refused)
+    return failed
+
+
+def _add_faults(to: CounterMetricFamily, at: tuple[str, ...], ends: Iterable[Ended]) -> None:
+    counts = dict.fromkeys(FAULTS, 0)
+    for end in ends:
+        fault = fault_of(end.outcome, end.status, end.code)
+        if fault is not None:
+            counts[fault] += end.count
+    for fault, count in counts.items():
+        to.add_metric((*at, fault), count)
 
 
 def _times(numbers: Numbers) -> Iterator[Metric]:

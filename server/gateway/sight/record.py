@@ -23,6 +23,7 @@ MAX_CANDIDATES = 8
 MAX_ATTEMPTS = 16
 """Kept of one request."""
 MAX_CAUSE_CHARS = 300
+MAX_NOTES = 32
 FULL = "full"
 """The trouble of a worker that is in none: it had no room."""
 NOBODY: tuple[Candidate, ...] = ()
@@ -55,8 +56,8 @@ class Record:
 
     __slots__ = (
         "_now", "admitted_at", "attempts", "began", "code", "ended_at", "first_byte_at", "key_id",
-        "lane", "model", "outcome", "path", "request_id", "retry_refused", "series", "status",
-        "stream", "trace", "tries", "usage", "wall",
+        "lane", "model", "notes", "outcome", "path", "request_id", "retry_refused", "series",
+        "status", "stream", "trace", "tries", "usage", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +93,7 @@ class Record:
         self.attempts: list[Attempt] = []
         self.tries = 0
         self.retry_refused = False
+        self.notes: tuple[tuple[float, str], ...] = ()
         self._now = now
 
     def admitted(self) -> None:
@@ -105,15 +107,14 @@ class Record:
 
         `candidates`: as they were; the record keeps the sequence, so do not change it afterwards.
         """
-        of = len(candidates)
+        of = len(candidates) or 1
         if of > MAX_CANDIDATES:
             candidates = _some(candidates, address)
-        attempt = Attempt(address, model or self.model, candidates, of or 1, self._now())
+        attempt = Attempt(address, model or self.model, candidates, of, self._now())
         self.tries += 1
         if self.tries > MAX_ATTEMPTS:
-            self.attempts[-1] = attempt
-        else:
-            self.attempts.append(attempt)
+            self.attempts.pop()
+        self.attempts.append(attempt)
 
     def failed(self, address: str, trouble: Trouble | None, cause: BaseException | str) -> None:
         """The attempt at `address` came to nothing. `trouble` None: it was only full."""
@@ -124,6 +125,11 @@ class Record:
                 attempt.trouble = trouble or FULL
                 attempt.cause = str(cause)[:MAX_CAUSE_CHARS]
                 return
+
+    def note(self, words: str) -> None:
+        """What seldom happens; nothing of what was said."""
+        if len(self.notes) < MAX_NOTES:
+            self.notes = (*self.notes, (self._now(), words[:MAX_CAUSE_CHARS]))
 
     def first_byte(self) -> None:
         """It is about to be sent to the client. Only the first call counts."""
@@ -156,6 +162,8 @@ class Record:
         status, code = 500, "internal_error"
         if isinstance(error, RequestError):
             status, code = error.status, error.code or error.type
+            if not self.attempts:  # so these are our own words, and no worker's
+                self.note(f"refused: {error.message}")
         if started:
             self.ended("error_event", 200, code)
         else:

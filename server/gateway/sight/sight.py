@@ -1,5 +1,6 @@
-"""Everything that is seen of requests, behind three moves: begin, note, end.
+"""Everything that is seen of requests, behind three moves: begin, note, end; or refuse.
 
+sight.refuse(…)             a request that never came as far as a model
 record = sight.begin(…)     when a request's model is known, before limits may refuse it
 record.chose(…) …           as it goes by
 sight.end(record)           once, whatever happened
@@ -11,9 +12,9 @@ import asyncio
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from server.core.clock import Clock
-from server.gateway.sight.access import log_request
+from server.gateway.sight.access import log_refusal, log_request
 from server.gateway.sight.counts import Counts, ends_of
-from server.gateway.sight.journal import Journal
+from server.gateway.sight.journal import MAX_PATH_CHARS, Journal, Refusal
 from server.gateway.sight.metrics import exposition, process_numbers
 from server.gateway.sight.record import Record
 from server.gateway.sight.spans import Spans
@@ -89,8 +90,37 @@ class Sight:
         if self._log_requests:
             log_request(record)
 
-    def refuse(self, status: int, code: str) -> None:
-        """A request ended before it had a model: bad JSON, no key."""
+    def refuse(
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        status: int,
+        code: str,
+        *,
+        key_id: str = "",
+        field: str = "",
+    ) -> None:
+        """A request ended before it had a model: bad JSON, no key, no such path."""
+        self._counts.refuse(status, code)
+        refusal = Refusal(
+            request_id,
+            method,
+            path[:MAX_PATH_CHARS],
+            status,
+            code,
+            key_id,
+            field,
+            self._now(),
+            self._wall(),
+        )
+        self._journal.refused.append(refusal)
+        if self._log_requests:
+            log_refusal(refusal)
+
+    def turn_away(self, status: int, code: str) -> None:
+        """Somebody did not even come as far as a request: that was no HTTP, or there is no room.
+        `status` 0: not even told so."""
         self._counts.refuse(status, code)
 
     def explain(self, request_id: str) -> Explained | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from random import getrandbits, random
 from typing import TYPE_CHECKING
 
-from server.web.asgi import Header
+from server.web.asgi import Header, found_in
 
 if TYPE_CHECKING:
     from server.gateway.sight.record import Attempt
@@ -60,6 +60,14 @@ def trace_of(headers: Iterable[Header], sample: float | None = None) -> Trace | 
     One is begun for a request without a valid `traceparent` only where `sample` says so: its
     share of those that are recorded, None: tracing is off.
     """
+    parents, states = found_in(headers, _said)
+    if len(parents) == 1 and (trace := read_parent(parents[0], states)) is not None:
+        return trace
+    return None if sample is None else begin_trace(sample)
+
+
+def _said(headers: Iterable[Header]) -> tuple[list[bytes], list[bytes]]:
+    """Parents and states, as they came."""
     parents: list[bytes] = []
     states: list[bytes] = []
     for name, value in headers:
@@ -67,9 +75,7 @@ def trace_of(headers: Iterable[Header], sample: float | None = None) -> Trace | 
             parents.append(value)
         elif name == TRACESTATE:
             states.append(value)
-    if len(parents) == 1 and (trace := read_parent(parents[0], states)) is not None:
-        return trace
-    return None if sample is None else begin_trace(sample)
+    return parents, states
 
 
 def read_parent(value: bytes, states: Iterable[bytes] = ()) -> Trace | None:

@@ -114,8 +114,10 @@ def _last_said(piece: bytes) -> _Json | None:
 
 def _believed(said: _Json, most: int) -> Usage | None:
     """What was said, if all of it makes sense."""
-    prompt = _count(said.get("prompt_tokens"), most)
-    completion = _completion(said, prompt, most)
+    prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
+    if not (type(prompt) is type(completion) is int and 0 <= prompt <= most >= completion >= 0):
+        prompt = _count(prompt, most)
+        completion = _completion(said, prompt, most)
     if prompt is None or completion is None:
         return None
     return Usage(prompt, completion, "reported")

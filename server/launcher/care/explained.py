@@ -18,7 +18,8 @@ _STATES = {
 
 
 def in_words(told: Explained) -> str:
-    return "\n".join(map(_printable, (*_about(told), "", *_events(told))))
+    events = ("", *_events(told)) if told.model else ()
+    return "\n".join(map(_printable, (*_about(told), *events)))
 
 
 def _printable(line: str) -> str:
@@ -30,8 +31,13 @@ def _about(told: Explained) -> Iterator[str]:
     came = datetime.fromtimestamp(told.began_at, UTC).isoformat(" ", "milliseconds")
     how = "streamed" if told.stream else "as a whole"
     yield f"{told.request_id}: {_STATES[told.state]}{_status(told)}"
-    yield f"  came      {came}, POST {told.path}, at {told.gateway}"
-    yield f"  asked     {told.model!r} {how}, in lane {told.lane}, {_key(told)}"
+    yield f"  came      {came}, {told.method} {told.path}, at {told.gateway}"
+    if told.model:
+        yield f"  asked     {told.model!r} {how}, in lane {told.lane}, {_key(told)}"
+    else:
+        yield f"  refused   before it came as far as a model, {_key(told)}"
+    if told.field:
+        yield f"  wrong     {told.field}"
     if told.served_model and told.served_model != told.model:
         yield f"  served    {told.served_model!r}"
     if told.usage is not None:
@@ -69,6 +75,7 @@ def _events(told: Explained) -> Iterator[str]:
     events: list[tuple[float, list[str]]] = [(0.0, ["came"])]
     if told.admitted_s is not None:
         events.append((told.admitted_s, ["let in by limits and budgets"]))
+    events += [(note.at_s, [note.words]) for note in told.notes]
     for number, attempt in enumerate(told.attempts, start=1):
         events.append((attempt.at_s, [_choice(attempt, number), *_table(attempt)]))
         if attempt.failed_s is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Final, NoReturn
 
@@ -17,6 +17,11 @@ _CONNECTION = b"\r\nconnection: "
 _CODING = b"\r\ntransfer-encoding: "
 _FRAMING = frozenset({_LENGTH, _CONNECTION, _CODING})
 _STARTS: dict[bytes, bytes] = {}
+Composed = tuple[bytes, int, bool]
+_HEADS: dict[tuple[int, tuple[Header, ...]], Composed] = {}
+_MAX_HEADS = 256
+_SHORT = 3
+"""Most answers have the same few headers; longer heads are hardly ever the same twice."""
 _MAX_STARTS = 512
 """Applications use few names, upstreams of upstreams may invent any."""
 _CONTROLS = bytes(code for code in (*range(32), 127) if code != 9)
@@ -33,7 +38,29 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
 
 
-def compose(status: int, headers: Iterable[Header]) -> tuple[bytes, int, bool]:
+def compose(status: int, headers: Iterable[Header], always: Sequence[Header] = ()) -> Composed:
+    """As `_compose`; short heads without a length of their own are remembered."""
+    said = (*always, *headers)
+    try:
+        composed = _HEADS.get((status, said))
+    except TypeError:  # ASGI allows lists, which have no hash
+        return _compose(status, said)
+    if composed is None:
+        composed = _compose(status, said)
+        if len(said) <= _SHORT and composed[1] == NO_LENGTH:
+            if len(_HEADS) >= _MAX_HEADS:
+                _HEADS.clear()
+            _HEADS[status, said] = composed
+    return composed
+
+
+def lines_of(headers: Iterable[Header]) -> bytes:
+    """Header lines, to be put behind a head that `compose` made."""
+    head, _, _ = _compose(200, headers)
+    return head.removeprefix(_STATUS_LINES[200])
+
+
+def _compose(status: int, headers: Iterable[Header]) -> Composed:
     """The status line and the headers, without the empty line; the length that the application
     declares, or `NO_LENGTH`; whether it wants the connection closed.
 

@@ -15,7 +15,7 @@ from server.web.http1.channel import Channel
 from server.web.http1.deadline import Deadline
 from server.web.http1.exchange import Exchange
 from server.web.http1.reader import Place, Reader
-from server.web.http1.refusals import BUSY, TIMEOUT
+from server.web.http1.refusals import BUSY, TIMEOUT, meaning_of
 from server.web.http1.service import service_of
 
 
@@ -64,6 +64,7 @@ class Connection(Channel):
         if surplus <= service.most // 8:
             self._say_last(BUSY)
         else:  # too many even to tell them
+            service.turned_away(0, meaning_of(BUSY)[1])
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -155,10 +156,12 @@ class Connection(Channel):
             self._read_on()
         elif self._backlog.farewell is not None:
             self._say_last(self._backlog.farewell)
-        else:
+        elif self.paused or self.blocked or self._reader.in_message:
             if self.paused:
                 self.regulate()
             self._watch()
+        else:
+            self._deadline.set(deadline.IDLE)
 
     def cut(self, *, looks_whole: bool) -> None:
         self._leave()
@@ -196,6 +199,7 @@ class Connection(Channel):
             self._backlog.farewell = answer
 
     def _say_last(self, answer: bytes) -> None:
+        self._service.turned_away(*meaning_of(answer))
         self.write(answer)
         self._part(unread=True)
 
@@ -241,7 +245,7 @@ class Connection(Channel):
                 self._deadline.clear()
         elif self._reader.exchange is not None:
             self._deadline.set(deadline.REST)
-        elif self._reader.head_bytes:
+        elif self._reader.in_message or self._reader.head_bytes:
             self._deadline.set(deadline.HEAD)
         else:
             self._deadline.set(deadline.IDLE)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any, Final
 
-from server.web.asgi import Message, Scope
+from server.web.asgi import Header, Message, Scope
 from server.web.http1.answer_head import NO_LENGTH, compose
 from server.web.http1.incoming import Incoming
 from server.web.http1.line import Line
@@ -36,10 +37,19 @@ _OPEN: Final = -4
 
 
 class Exchange(Incoming):
-    __slots__ = ("_head", "_left", "_stage", "head_only", "keep", "old", "scope", "task")
+    __slots__ = (
+        "_head", "_left", "_stage", "head_only", "keep", "more_lines", "old", "scope", "task",
+    )  # fmt: skip
 
     def __init__(
-        self, scope: Scope, line: Line, service: Service, *, keep: bool, old: bool, expects: bool
+        self,
+        scope: Scope,
+        line: Line,
+        service: Service,
+        *,
+        keep: bool = True,
+        old: bool = False,
+        expects: bool = False,
     ) -> None:
         """`keep`: the connection may serve another request; `old`: the client speaks HTTP/1.0;
         `expects`: it waits to be told to send its body."""
@@ -48,6 +58,7 @@ class Exchange(Incoming):
         self.head_only = scope["method"] == "HEAD"
         self.keep = keep
         self.old = old
+        self.more_lines = b""
         self.task: asyncio.Task[None] | None = None
         self._stage = _WAITING
         self._head = b""
@@ -57,6 +68,11 @@ class Exchange(Incoming):
     def has_begun(self) -> bool:
         """Whether something of the answer has been sent."""
         return self._stage >= _SENT
+
+    @property
+    def is_answered(self) -> bool:
+        """As `web.asgi.Served` says."""
+        return self._stage != _WAITING
 
     async def run(self) -> None:
         """Let the application answer, and see to it that there is an answer or a clear cut."""
@@ -81,15 +97,35 @@ class Exchange(Incoming):
             return
         kind = message["type"]
         if kind == "http.response.body" and _HELD <= self._stage <= _SENT:
-            body, more = message.get("body", b""), message.get("more_body", False)
-            if self._left == _IN_CHUNKS and more and body:  # an event among many
-                self.line.write(b"%x\r\n%b\r\n" % (len(body), body))
-            else:
-                self._write(body, more)
+            self._write(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and self._stage == _WAITING:
-            self._begin(message)
+            self._begin(message["status"], message.get("headers", ()))
+            if self._left == _OPEN:
+                # A stream, perhaps; its client sees the head even if the first event takes long.
+                self.loop.call_soon(self._flush)
         else:
             raise RuntimeError(f"{kind!r} came where an answer has no place for it")
+
+    async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """As `web.asgi.Served` says."""
+        if (self.over or self.line.blocked) and await self._is_in_vain():
+            return
+        if self._stage != _WAITING:
+            raise RuntimeError("a second answer to one request")
+        self._begin(status, headers)
+        size = len(body)
+        if self._left == _OPEN and size < _COPIED_BYTES:  # as nearly always
+            self.line.write(self._close_head(size, more=False) + body)
+            self._finish()
+        else:
+            self._write(body, more=False)
+
+    def send_now(self, piece: bytes) -> bool:
+        """As `web.asgi.Served` says."""
+        if self._left != _IN_CHUNKS or self.over or self.line.blocked:
+            return False
+        self.line.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
 
     async def _is_in_vain(self) -> bool:
         """Whether nobody will read it; who reads slowly is waited for."""
@@ -100,20 +136,15 @@ class Exchange(Incoming):
         await asyncio.sleep(0)  # an application that never waits must not stop all others
         return True
 
-    def _begin(self, message: Message) -> None:
-        status = message["status"]
-        headers = message.get("headers", ())
-        if self.service.state.default_headers:
-            headers = (*self.service.state.default_headers, *headers)
-        self._head, length, closes = compose(status, headers)
+    def _begin(self, status: int, headers: Iterable[Header]) -> None:
+        head, length, closes = compose(status, headers, self.service.state.default_headers)
+        self._head = head + self.more_lines
         if closes or self.expects:  # who was not told to send a body may send it or not
             self.keep = False
         if self.head_only or status == 204 or status == 304:
             self._left = _NO_BODY
         elif length != NO_LENGTH:
             self._left = length
-        else:  # a stream, perhaps; its client sees the head even if the first event takes long
-            self.service.loop.call_soon(self._flush)
         self._stage = _HELD
 
     def _flush(self) -> None:

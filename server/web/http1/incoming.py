@@ -16,13 +16,14 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Incoming:
     __slots__ = (
         "_end_told", "_listener", "_parts", "_receivers", "body_due", "expects", "late", "left",
-        "line", "over", "service", "unread", "whole",
+        "line", "loop", "over", "service", "unread", "whole",
     )  # fmt: skip
 
     def __init__(self, line: Line, service: Service, expects: bool) -> None:
         """`expects`: the client waits to be told to send the body."""
         self.line = line
         self.service = service
+        self.loop = service.loop
         self.expects = expects
         self.whole = False
         """The body has been received to its end."""
@@ -52,12 +53,19 @@ class Incoming:
             await self._wait()
 
     def listen(self, listener: Callable[[], None] | None) -> None:
-        """Call `listener` when the client leaves before it has its answer, at once if it has left;
-        None: no longer. Much cheaper than a task that waits in `receive`; `web/asgi.py` finds it
-        there."""
+        """As `web.asgi.Served` says."""
         self._listener = listener
         if self.left and listener is not None:
             listener()
+
+    def take_body(self) -> bytes | None:
+        """As `web.asgi.Served` says."""
+        if self.over or not self.whole or self._end_told:
+            return None
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._taken()
+        return body
 
     @property
     def awaits_body(self) -> bool:
@@ -74,6 +82,14 @@ class Incoming:
         self.service.unread_bytes += len(data)
         if self._receivers:
             self._wake()
+
+    def fill(self, data: bytes, *, whole: bool = True) -> None:
+        """The body came together with its head, all of it or what `data` is."""
+        self.whole = whole
+        if data:
+            self._parts.append(data)
+            self.unread = len(data)
+            self.service.unread_bytes += len(data)
 
     def end(self) -> None:
         """The body is whole."""
@@ -105,7 +121,7 @@ class Incoming:
         if self.expects:
             self.expects = False
             self.line.write(_CONTINUE)
-        receiver = self.service.loop.create_future()
+        receiver = self.loop.create_future()
         self._receivers.append(receiver)
         if not self.whole:
             self.line.await_body()
@@ -118,13 +134,16 @@ class Incoming:
     def _take(self) -> Message:
         parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._taken()
+        return {"type": "http.request", "body": body, "more_body": not self.whole}
+
+    def _taken(self) -> None:
         self.expects = False
         self._end_told = self.whole
-        if parts:
+        if self._parts:
             self._drop()
             if self.line.paused:
                 self.line.regulate()
-        return {"type": "http.request", "body": body, "more_body": not self.whole}
 
     def _drop(self) -> None:
         self.service.unread_bytes -= self.unread

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, Protocol
 import httptools
 
 from server.core.limits import MAX_HEADER_BYTES, UNREAD_BYTES
-from server.web.asgi import Header
+from server.web.asgi import Header, Headers
 from server.web.http1.exchange import Exchange
+from server.web.http1.heads import END, MAX_HEAD_BYTES, Head
 from server.web.http1.line import Line
 from server.web.http1.refusals import FAILED, MALFORMED, TOO_LARGE, Refusal
-from server.web.http1.request_head import look, split_target, without_upgrade
+from server.web.http1.request_head import PLAIN, look, split_target, without_upgrade
 from server.web.http1.service import Service
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ class Place(NamedTuple):
 
 class Reader:
     __slots__ = (
-        "_body", "_chunked", "_headers", "_owner", "_parser", "_place", "_plain", "_service",
-        "_target", "_wire", "exchange", "head_bytes", "in_head",
+        "_body", "_chunked", "_headers", "_left", "_owner", "_parser", "_place", "_plain",
+        "_service", "_target", "_text", "_wire", "exchange", "head_bytes", "in_message",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, service: Service, place: Place) -> None:
@@ -51,6 +52,10 @@ class Reader:
         self._place = place
         self._target = b""
         self._headers: list[Header] = []
+        self._text = b""
+        """The head that is being parsed, if it may be worth to be remembered."""
+        self._left = 0
+        """Bytes still to come of a body that the parser need not see."""
         self._plain = b""
         """The head of a request to upgrade, as it were without that wish."""
         self._chunked = False
@@ -58,14 +63,83 @@ class Reader:
         """Of a body in chunks: bytes received, and those among them that are the body."""
         self.exchange: Exchange | None = None
         """Whose body is being read."""
-        self.in_head = True
+        self.in_message = False
+        """Whether the beginning of a request has come, and not its end."""
         self.head_bytes = 0
         self._parser: Any = self._new_parser()
 
     def feed(self, data: bytes) -> None:
-        if self._parser is None:
-            return
-        if not self.in_head:
+        while data and self._parser is not None:
+            if self._left:
+                data = self._read_on(data)
+            elif self.in_message or (head := self._known(data)) is None:
+                self._feed_parser(data)
+                return
+            else:
+                data = self._begin_known(head, data)
+
+    def close(self) -> None:
+        """Read nothing more; lets go of the parser, which knows its reader."""
+        self._parser = self.exchange = None
+
+    # heads that were read before ---------------------------------------------------------------
+
+    def _known(self, data: bytes) -> tuple[int, Head] | None:
+        """What the head at the beginning of `data` is known to mean, and where it ends."""
+        end = data.find(END, 0, MAX_HEAD_BYTES)
+        if end < 0:
+            return None
+        text = data[: end + len(END)]
+        head = self._service.heads.find(text)
+        if head is None:
+            self._text = text
+            return None
+        return len(text), head
+
+    def _begin_known(self, found: tuple[int, Head], data: bytes) -> bytes:
+        """Returns what follows this request in `data`."""
+        start, head = found
+        end = start + head.length
+        size = len(data)
+        exchange = Exchange(self._scope(head.scope), self._owner, self._service)
+        exchange.fill(data[start:end], whole=size >= end)
+        try:
+            self._owner.begin(exchange)
+        except Refusal as refusal:
+            exchange.close()
+            self._give_up(refusal.answer)
+            return b""
+        self.head_bytes = 0
+        if size < end:
+            self.exchange = exchange
+            self.in_message = True
+            self._left = end - size
+        if exchange.unread > UNREAD_BYTES or self._service.is_swamped:
+            self._owner.regulate()
+        return data[end:] if size > end else b""
+
+    def _read_on(self, data: bytes) -> bytes:
+        size = len(data)
+        if size > self._left:
+            rest, data = data[self._left :], data[: self._left]
+        else:
+            rest = b""
+        self._left -= len(data)
+        self.on_body(data)
+        if not self._left:
+            self.in_message = False
+            self._end()
+        return rest
+
+    def _end(self) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.end()
+
+    # all others --------------------------------------------------------------------------------
+
+    def _feed_parser(self, data: bytes) -> None:
+        if self.exchange is not None:
             exchange = self.exchange
             self._parse(data)
             if self._chunked and self.exchange is exchange:
@@ -75,10 +149,6 @@ class Reader:
             self._parse(data)
         else:
             self._feed_slowly(data)
-
-    def close(self) -> None:
-        """Read nothing more; lets go of the parser, which knows its reader."""
-        self._parser = self.exchange = None
 
     def _feed_slowly(self, data: bytes) -> None:
         """Feed no more than a head may have, and only what follows a whole one."""
@@ -115,7 +185,7 @@ class Reader:
         """Ignore the wish to upgrade. For the parser such a request has no body; so it is given
         the head again, without it (Java's HTTP client asks for HTTP/2 that way)."""
         head, self._plain = self._plain, b""
-        self.in_head = True
+        self.in_message = False
         self._parser = self._new_parser()
         self._parse(head)
         self.feed(rest)
@@ -133,6 +203,9 @@ class Reader:
 
     # httptools ---------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        self.in_message = True
+
     def on_url(self, part: bytes) -> None:
         self._target += part
 
@@ -142,6 +215,7 @@ class Reader:
     def on_headers_complete(self) -> None:
         headers, self._headers = self._headers, []  # trailers, which nobody reads, get the new one
         target, self._target = self._target, b""
+        text, self._text = self._text, b""
         parser = self._parser
         version = parser.get_http_version()
         method = parser.get_method().decode()
@@ -149,41 +223,46 @@ class Reader:
         if asked.upgrades and method != "CONNECT" and parser.should_upgrade():
             self._plain = without_upgrade(method, target, version, headers)
             return
+        shared = self._shared_scope(method, target, version, headers)
+        keep = parser.should_keep_alive()
         exchange = Exchange(
-            self._scope(method, target, version, headers),
+            self._scope(shared),
             self._owner,
             self._service,
-            keep=parser.should_keep_alive(),
+            keep=keep,
             old=version != "1.1",
             expects=asked.expects,
         )
         self._owner.begin(exchange)
         self.exchange = exchange
-        self.in_head = False
         self._chunked = asked.chunked
         self._wire = self._body = 0
+        if text and keep and asked == PLAIN and version == "1.1" and method != "CONNECT":
+            length = int(shared["headers"].first.get(b"content-length", b"0"))
+            self._service.heads.keep(text, Head(shared, length))
 
-    def _scope(
+    def _shared_scope(
         self, method: str, target: bytes, version: str, headers: list[Header]
     ) -> dict[str, Any]:
         path, raw_path, query = split_target(target, method)
         root_path = self._service.root_path
-        client, server = self._place
         return {
             "type": "http",
             "asgi": _ASGI,
             "http_version": version,
-            "server": server,
-            "client": client,
             "scheme": "http",
             "method": method,
             "root_path": root_path,
             "path": root_path + path if root_path else path,
             "raw_path": root_path.encode() + raw_path if root_path else raw_path,
             "query_string": query,
-            "headers": headers,
-            "state": self._service.app_state.copy(),
+            "headers": Headers(headers),
         }
+
+    def _scope(self, shared: dict[str, Any]) -> dict[str, Any]:
+        client, server = self._place
+        state = self._service.app_state.copy()
+        return {**shared, "server": server, "client": client, "state": state}
 
     def on_body(self, data: bytes) -> None:
         exchange = self.exchange
@@ -197,10 +276,7 @@ class Reader:
     def on_message_complete(self) -> None:
         if self._plain:
             return
-        exchange = self.exchange
-        assert exchange is not None
-        self.exchange = None
-        self.in_head = True
+        self.in_message = False
         self.head_bytes = 0
         self._headers.clear()
-        exchange.end()
+        self._end()

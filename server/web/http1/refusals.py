@@ -50,6 +50,12 @@ WRONG_VERSION: Final = _closing(
 )
 
 
+def meaning_of(answer: bytes) -> tuple[int, str]:
+    """The status and the code of one of them."""
+    code = answer.rpartition(b'"code":"')[2].partition(b'"')[0]
+    return int(answer[9:12]), code.decode()
+
+
 def without_body(answer: bytes) -> bytes:
     """What a HEAD request gets of it."""
     return answer[: answer.index(b"\r\n\r\n") + 4]

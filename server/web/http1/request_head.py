@@ -37,14 +37,15 @@ class Asked(NamedTuple):
     upgrades: bool = False
 
 
-_NOTHING = Asked()
+PLAIN = Asked()
+"""It asks for nothing."""
 
 
 def look(headers: list[Header], version: str) -> Asked:
     """Raises `Refusal` for a head that no application may see."""
     found = [header for header in headers if header[0] in _LOOKED_AT]
     if len(found) == 1 and found[0][0] == b"host" and is_host(found[0][1]) and version == "1.1":
-        return _NOTHING  # as nearly always
+        return PLAIN  # as nearly always
     if version not in ("1.1", "1.0"):
         raise Refusal(WRONG_VERSION)
     _check_host([value for name, value in found if name == b"host"], version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -13,6 +14,7 @@ from uvicorn.server import ServerState
 from server.core.limits import MAX_CONNECTIONS, MAX_UNREAD_BYTES
 from server.web.asgi import ASGIApp
 from server.web.http1.deadline import limits_s
+from server.web.http1.heads import Heads
 
 try:
     import resource
@@ -31,8 +33,8 @@ class Service:
     headers for every answer. There are no access log, no TLS and no WebSockets."""
 
     __slots__ = (
-        "_complained", "app", "app_state", "connections", "limits_s", "loop", "most", "root_path",
-        "state", "tasks", "unread_bytes",
+        "_complained", "app", "app_state", "connections", "heads", "limits_s", "loop", "most",
+        "root_path", "state", "tasks", "turned_away", "unread_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -40,10 +42,14 @@ class Service:
     ) -> None:
         if not config.loaded:
             config.load()
-        self.app: ASGIApp = config.loaded_app
+        app = config.loaded_app
+        self.app: ASGIApp = getattr(app, "serves", app)  # without what is there for the lifespan
+        self.turned_away: Callable[[int, str], None] = getattr(self.app, "turned_away", _nobody)
+        """Hears the status and the code of each answer that the application did not give."""
         self.app_state = app_state
         self.root_path = config.root_path
         self.limits_s = limits_s(config.timeout_keep_alive)
+        self.heads = Heads()
         self.state = state
         self.connections: set[Any] = state.connections
         self.tasks = state.tasks
@@ -63,6 +69,10 @@ class Service:
         if now - self._complained >= _COMPLAINT_S:
             self._complained = now
             log.warning("too many connections", extra={"open": len(self.connections)})
+
+
+def _nobody(status: int, code: str) -> None:
+    """Who wants to know."""
 
 
 def service_of(config: uvicorn.Config, state: ServerState, app_state: dict[str, Any]) -> Service:

@@ -103,6 +103,7 @@ class EchoEngine(Engine):
         dimensions: int | None = None,
         *,
         lane: Lane = "normal",
+        customer: str = "",
     ) -> Embedded:
         """Equal texts have equal vectors; nothing else about them means anything."""
         width = dimensions or DIMENSIONS

@@ -116,6 +116,7 @@ class EmbeddingsEngine(Engine):
         dimensions: int | None = None,
         *,
         lane: Lane = "normal",
+        customer: str = "",
     ) -> Embedded:
         if dimensions is not None and dimensions > self.dimensions:
             raise BadRequest(
@@ -132,7 +133,7 @@ class EmbeddingsEngine(Engine):
         self._check_tokens(max(counts))
         vectors: Batch = []
         steps = self._steps(texts, dimensions)
-        async with aclosing(self._stepper.run(steps, lane)) as batches:
+        async with aclosing(self._stepper.run(steps, lane, customer)) as batches:
             async for batch in batches:
                 vectors += batch
         return Embedded(vectors, sum(counts))

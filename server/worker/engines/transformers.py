@@ -95,7 +95,7 @@ class TransformersEngine(Engine):
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
-        results = self._stepper.run(self._steps(prepared.inner, ask), ask.lane)
+        results = self._stepper.run(self._steps(prepared.inner, ask), ask.lane, ask.customer)
         try:
             async for delta in results:
                 yield delta

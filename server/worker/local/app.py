@@ -8,6 +8,7 @@ from functools import partial
 
 from server.clients.fleet import ControllerClient
 from server.core.clock import Clock, SystemClock
+from server.core.ids import name_here
 from server.core.settings import ServerSettings
 from server.web.asgi import ASGIApp
 from server.web.drain import Drain
@@ -54,7 +55,7 @@ def create_app(
             stack.callback(model.engine.close)
             heart = Heart(
                 controller,
-                _registration(model, address),
+                _registration(settings.name, model, address),
                 model.load,
                 standing=standing,
                 draining=settings.draining,
@@ -75,9 +76,10 @@ def create_app(
     return with_lifespan(edge, lifespan)
 
 
-def _registration(model: Model, address: str) -> Registration:
+def _registration(name: str, model: Model, address: str) -> Registration:
     return Registration(
         address=address,
+        name=name_here(name),
         models=(model.name,),
         abilities=model.engine.abilities,
         speed=model.settings.speed,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.wire.lanes import Lane
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
 from server.worker.context import room
 from server.worker.engine import Ask, Chat, Prepared, Prompt, Text, Tokens, Turn
+from server.worker.terms import Terms
 
 COMPLETION_TOKENS = 16
 """OpenAI's default for `max_tokens` of /v1/completions; a chat may fill the context."""
@@ -22,21 +22,21 @@ def prompts(request: CompletionRequest) -> list[Prompt]:
 
 
 def chat_ask(
-    request: ChatRequest, prepared: Prepared, context_length: int | None, lane: Lane
+    request: ChatRequest, prepared: Prepared, context_length: int | None, terms: Terms
 ) -> Ask:
     """Raises `ContextLengthExceeded`."""
     wanted = request.max_completion_tokens or request.max_tokens
     most = room(context_length, prepared.tokens, wanted, param="messages")
-    return _ask(request, most, lane)
+    return _ask(request, most, terms)
 
 
 def completion_ask(
-    request: CompletionRequest, prepared: Prepared, context_length: int | None, lane: Lane
+    request: CompletionRequest, prepared: Prepared, context_length: int | None, terms: Terms
 ) -> Ask:
     """Raises `ContextLengthExceeded`."""
     wanted = request.max_tokens or COMPLETION_TOKENS
     most = room(context_length, prepared.tokens, wanted, param="prompt")
-    return _ask(request, most, lane)
+    return _ask(request, most, terms)
 
 
 def for_choice(ask: Ask, index: int) -> Ask:
@@ -44,7 +44,7 @@ def for_choice(ask: Ask, index: int) -> Ask:
     return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
 
 
-def _ask(request: GenerationRequest, max_tokens: int, lane: Lane) -> Ask:
+def _ask(request: GenerationRequest, max_tokens: int, terms: Terms) -> Ask:
     return Ask(
         max_tokens=max_tokens,
         temperature=request.temperature,
@@ -56,5 +56,6 @@ def _ask(request: GenerationRequest, max_tokens: int, lane: Lane) -> Ask:
         logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         stop=tuple(request.stop or ()),
-        lane=lane,
+        lane=terms.lane,
+        customer=terms.customer,
     )

@@ -40,11 +40,9 @@ class Model:
 
         The body must have been read. Raises `Overloaded`, `ClientLeft`, `UpstreamTimeout`.
         """
-        async with (
-            Patience(receive, self.drain, terms.whole_s) as limit,
-            self.slots.take(terms.gateway, terms.lane),
-        ):
-            yield limit
+        with Patience(receive, self.drain, terms.whole_s) as limit:
+            async with self.slots.take(terms.gateway, terms.lane, terms.customer):
+                yield limit
 
     def load(self) -> Load:
         """What is told at each beat."""

@@ -44,7 +44,7 @@ class OpenAIRoutes:
         engine, terms = self._model.engine, terms_of(scope)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = await self._model.prepare(conversation(request))
-            ask = chat_ask(request, prepared, engine.context_length, terms.lane)
+            ask = chat_ask(request, prepared, engine.context_length, terms)
             answer = Answer(
                 ChatForm(),
                 engine,
@@ -66,7 +66,7 @@ class OpenAIRoutes:
         engine, terms = self._model.engine, terms_of(scope)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
-            asks = [completion_ask(request, p, engine.context_length, terms.lane) for p in prepared]
+            asks = [completion_ask(request, p, engine.context_length, terms) for p in prepared]
             answer = Answer(
                 CompletionForm(),
                 engine,
@@ -88,7 +88,9 @@ class OpenAIRoutes:
         inputs = [item if isinstance(item, str) else tuple(item) for item in request.input]
         terms = terms_of(scope)
         async with self._model.turn(terms, receive) as limit:
-            embedded = await self._model.engine.embed(inputs, request.dimensions, lane=terms.lane)
+            embedded = await self._model.engine.embed(
+                inputs, request.dimensions, lane=terms.lane, customer=terms.customer
+            )
             as_base64 = request.encoding_format == "base64"
             body = await asyncio.to_thread(
                 embedding_list, embedded, request.model, as_base64=as_base64

@@ -57,7 +57,7 @@ class TokenizeRoute:
     async def tokenize(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = parsed(TokenizeRequest, await read_json(scope, receive, MAX_CHAT_BYTES))
         self._model.check(request.model, "completions" if request.messages is None else "chat")
-        async with Patience(receive, self._model.drain, FIRST_TOKEN_S):
+        with Patience(receive, self._model.drain, FIRST_TOKEN_S):
             prepared = await self._model.prepare(request.asked)
             ids = self._model.engine.token_ids(prepared)
             answer = {

@@ -11,6 +11,7 @@ from server.clients.fleet import ControllerClient
 from server.clients.http import HTTPClient
 from server.clients.origin import Origin
 from server.core.errors import MethodNotAllowed, NotFound, StartError, Unavailable
+from server.core.ids import name_here
 from server.core.limits import RETRY_AFTER_S
 from server.core.provider_settings import ProviderSettings
 from server.web.asgi import ASGIApp, Receive, Scope, Send
@@ -57,7 +58,7 @@ def create_app(
             controller = ControllerClient(settings.controller_url, settings.secret)
             heart = Heart(
                 controller,
-                _registration(provider, names, address),
+                _registration(settings, names, address),
                 slots.load,
                 standing=standing,
                 draining=settings.draining,
@@ -134,9 +135,11 @@ def origin_of(provider: ProviderSettings) -> Origin:
         raise StartError(f"the provider {provider.name}: {error}") from error
 
 
-def _registration(provider: ProviderSettings, names: Names, address: str) -> Registration:
+def _registration(settings: OnlineWorkerProcess, names: Names, address: str) -> Registration:
+    provider = settings.provider
     return Registration(
         address=address,
+        name=name_here(settings.name),
         models=tuple(names),
         abilities=provider.abilities,
         kind="online_api",

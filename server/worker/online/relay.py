@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from pydantic import SecretStr
 
@@ -63,11 +62,10 @@ class ProviderRelay:
         drain: Drain,
     ) -> None:
         self._provider = settings.name
-        self._origin = origin
+        self._pool = http.at(origin)
         self._headers = authorised(settings, key)
         self._redact = Redactor(key)
         self._names = upstream_names
-        self._http = http
         self._slots = slots
         self._drain = drain
 
@@ -80,13 +78,10 @@ class ProviderRelay:
         passage = _Passage(one_choice=fields.get("n") in (None, 1))
         terms = terms_of(scope)
         try:
-            async with (
-                Patience(receive, self._drain, terms.whole_s) as limit,
-                self._slots.take(terms.gateway, terms.lane),
-            ):
-                limit.allow(FIRST_TOKEN_S if fields.get("stream") else WHOLE_REQUEST_S)
-                async with self._asked(PATHS[path], outgoing, passage) as answer:
-                    await self._pass_on(answer, send, limit, passage)
+            with Patience(receive, self._drain, terms.whole_s) as limit:
+                async with self._slots.take(terms.gateway, terms.lane, terms.customer):
+                    limit.allow(FIRST_TOKEN_S if fields.get("stream") else WHOLE_REQUEST_S)
+                    await self._ask(PATHS[path], outgoing, send, limit, passage)
         except RequestError as error:
             if not passage.started:
                 raise
@@ -102,12 +97,13 @@ class ProviderRelay:
         except ValueError as error:
             raise BadRequest('Write the key "model" without escapes.', param="model") from error
 
-    @asynccontextmanager
-    async def _asked(self, path: bytes, body: bytes, passage: _Passage) -> AsyncIterator[Answer]:
-        """The provider's answer; until it is passed on, transport errors become typed ones."""
+    async def _ask(
+        self, path: bytes, body: bytes, send: Send, limit: Patience, passage: _Passage
+    ) -> None:
+        """Until its answer is passed on, what goes wrong at the provider becomes typed errors."""
         try:
-            async with self._http.request(self._origin, path, body, self._headers) as answer:
-                yield answer
+            async with self._pool.request(path, body, self._headers) as answer:
+                await self._pass_on(answer, send, limit, passage)
         except TransportError as error:
             if passage.started:
                 raise

@@ -30,7 +30,7 @@ def refused(of: Customer, tokens: int = 10) -> LimitReached:
 def test_a_key_without_limits_gets_everything(clock: ManualClock) -> None:
     free = customer(clock, Limits())
     for _ in range(1000):
-        assert admitted(free, 10**12).headers() == ()
+        assert admitted(free, 10**12).meters.limit_headers() == ()
 
 
 def test_a_model_that_a_key_may_not_use_does_not_exist_for_it(clock: ManualClock) -> None:
@@ -83,7 +83,7 @@ def test_tokens_per_minute_count_what_was_used_once_that_is_known(clock: ManualC
     with admitted(held, 90) as grant:
         refused(held, 20)
         grant.settle(10, 20)
-    assert dict(grant.headers())[b"x-ratelimit-remaining-tokens"] == b"70"
+    assert dict(grant.meters.limit_headers())[b"x-ratelimit-remaining-tokens"] == b"70"
     with admitted(held, 70):
         pass
     error = refused(held, 1)

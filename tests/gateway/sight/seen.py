@@ -33,10 +33,17 @@ def candidates(*addresses: str) -> Sequence[Candidate]:
 
 def worker(**more: Any) -> WorkerNumbers:
     fields = {
-        "address": A, "models": ("m",), "state": "ready", "breaker": "closed", "in_flight": 1,
-        "served": 10, "failed": 2, "running": 5, "waiting": {"normal": 7}, "slots": 4, "queue": 32,
+        "name": A, "addresses": (A,), "models": ("m",), "state": "ready", "breaker": "closed",
+        "in_flight": 1, "served": 10, "failed": 2, "running": 5, "waiting": {"normal": 7},
+        "slots": 4, "queue": 32,
     }  # fmt: skip
     return WorkerNumbers.model_validate(fields | more)
+
+
+def refuse(sight: Sight, status: int = 400, code: str = "invalid_json", **more: Any) -> None:
+    """One that never comes as far as a model."""
+    fields = {"request_id": "req-0", "method": "POST", "path": CHAT}
+    sight.refuse(**{**fields, "status": status, "code": code, **more})
 
 
 def serve(sight: Sight, *, usage: Usage | None = None, **more: Any) -> Record:

@@ -7,7 +7,7 @@ import pytest
 
 from server.core.log import JsonLines
 from server.gateway.sight.usage import Usage
-from tests.gateway.sight.seen import CHAT, A, a_request, a_sight, serve
+from tests.gateway.sight.seen import CHAT, A, a_request, a_sight, refuse, serve
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
@@ -66,3 +66,26 @@ def test_what_a_client_wrote_stays_in_its_field(caplog: pytest.LogCaptureFixture
     serve(a_sight(log_requests=True), model='m"\n{"level":"error"}')
     (line,) = lines(caplog)
     assert line["level"] == "info"
+
+
+def test_one_that_never_came_as_far_as_a_model_is_a_line_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    refuse(a_sight(log_requests=True), 400, "invalid_request_error", field="model", key_id="key-7")
+    refuse(a_sight())
+    (line,) = lines(caplog)
+    del line["time"]
+    assert line == {
+        "level": "info",
+        "process": "openai_api",
+        "message": "request",
+        "request_id": "req-0",
+        "method": "POST",
+        "path": CHAT,
+        "outcome": "http_error",
+        "status": 400,
+        "code": "invalid_request_error",
+        "field": "model",
+        "key": "key-7",
+    }

@@ -19,7 +19,7 @@ from server.gateway.sight.counts import (
 from server.gateway.sight.usage import Usage
 from server.wire.sight import SeriesNumbers
 from tests.fakes.clock import ManualClock
-from tests.gateway.sight.seen import A, B, a_request, a_sight, serve
+from tests.gateway.sight.seen import A, B, a_request, a_sight, refuse, serve
 
 
 def only(numbers: tuple[SeriesNumbers, ...]) -> SeriesNumbers:
@@ -92,7 +92,7 @@ def test_there_are_never_too_many_ways_to_end() -> None:
         record = a_request(sight)
         record.ended("http_error", 400, f"code-{number}")
         sight.end(record)
-        sight.refuse(400, f"code-{number}")
+        refuse(sight, 400, f"code-{number}")
     numbers = sight.numbers()
     for ends in (only(numbers.series).ended, numbers.refused):
         assert len(ends) == MAX_ENDS + 1

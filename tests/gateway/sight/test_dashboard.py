@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.gateway.sight.faults import FAULTS
 from server.gateway.sight.metrics import exposition
 from server.gateway.sight.usage import Usage
-from tests.gateway.sight.seen import A, a_request, a_sight, serve, worker
+from tests.gateway.sight.seen import A, a_request, a_sight, refuse, serve, worker
 
 FILE = Path(__file__).parents[3] / "docs/grafana/shortline.json"
 DOCS = Path(__file__).parents[3] / "docs/operations.md"
@@ -22,6 +23,7 @@ _METRIC = re.compile(r"\b(?:shortline|process)_\w+")
 _SELECTOR = re.compile(r"((?:shortline|process)_\w+)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)\s*=~?\s*"')
 _GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
+_FAULT = re.compile(r'shortline_requests_failed_total\{[^}]*fault="(\w+)"')
 _LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -43,7 +45,7 @@ def known() -> dict[str, set[str]]:
     record.ended("error_event", 200, "worker_lost", Usage(1, 1, "estimated"))
     sight.end(record)
     serve(sight, usage=Usage(1, 1, "reported"))
-    sight.refuse(401, "invalid_api_key")
+    refuse(sight, 401, "invalid_api_key")
     return {
         sample.name: set(sample.labels)
         for family in text_string_to_metric_families(exposition([sight.numbers()]).decode())
@@ -111,6 +113,22 @@ def test_no_panel_lies_over_another(dashboard: dict[str, Any]) -> None:
     ]
     assert len(set(cells)) == len(cells)
     assert max(x for x, _ in cells) < 24
+
+
+def test_every_alert_of_the_guide_asks_for_what_is_there(known: dict[str, set[str]]) -> None:
+    (alerts,) = re.findall(r"```promql\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    assert set(_METRIC.findall(alerts)) <= known.keys()
+    for name, matchers in _SELECTOR.findall(alerts):
+        assert {re.split(r"[!=~]", m)[0] for m in matchers.split(",")} <= known[name]
+    for group in _GROUPING.findall(alerts):
+        assert set(filter(None, re.split(r",\s*", group))) <= set().union(*known.values())
+    assert set(_FAULT.findall(alerts)) == {"server", "setup"}
+
+
+def test_the_dashboard_tells_failures_apart_as_the_alerts_do(dashboard: dict[str, Any]) -> None:
+    text = json.dumps([target["expr"] for target in targets(dashboard)]).replace('\\"', '"')
+    assert set(_FAULT.findall(text)) == set(FAULTS) - {"client"}
+    assert 'outcome="error_event"' not in text
 
 
 def test_the_guide_names_every_metric(known: dict[str, set[str]]) -> None:

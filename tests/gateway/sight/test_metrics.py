@@ -9,7 +9,7 @@ from server.gateway.sight.metrics import exposition, process_numbers
 from server.gateway.sight.usage import Usage
 from server.wire.sight import Ended, GatewayNumbers
 from tests.fakes.clock import ManualClock
-from tests.gateway.sight.seen import A, B, a_request, a_sight, serve, worker
+from tests.gateway.sight.seen import A, B, a_request, a_sight, refuse, serve, worker
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -38,7 +38,7 @@ def test_requests_are_counted_by_how_they_ended() -> None:
     record.ended("http_error", 429, "rate_limit_exceeded")
     sight.end(record)
     a_request(sight)
-    sight.refuse(401, "invalid_api_key")
+    refuse(sight, 401, "invalid_api_key")
     found = samples(exposition([sight.numbers()]))
     name = "shortline_requests_total"
     assert at(found, name, **M, outcome="complete", status="200", code="") == 2
@@ -87,7 +87,7 @@ def test_tokens_attempts_and_retries() -> None:
 def test_the_fleet_is_looked_at_when_it_is_asked_for() -> None:
     fleet = [worker(state="suspect", breaker="half_open", models=("m", "n"))]
     sight = a_sight(workers=lambda: fleet, retries_refused=lambda: 3)
-    fleet.append(worker(address=B, cancelled=9, tokens_after_cancel=4, generated_tokens=500))
+    fleet.append(worker(name=B, cancelled=9, tokens_after_cancel=4, generated_tokens=500))
     found = samples(exposition([sight.numbers()]))
     assert at(found, "shortline_retries_refused_total", **GW) == 3
     states = {
@@ -97,6 +97,7 @@ def test_the_fleet_is_looked_at_when_it_is_asked_for() -> None:
     assert at(found, "shortline_worker_breaker", **GW, worker=A, state="half_open") == 1
     assert at(found, "shortline_worker_breaker", **GW, worker=B, state="closed") == 1
     assert at(found, "shortline_worker_serves", worker=A, model="n") == 1
+    assert at(found, "shortline_worker_info", worker=B, address=A) == 1
     for name, value in {"running": 5, "slots": 4, "queue": 32}.items():
         assert at(found, f"shortline_worker_{name}", worker=A) == value
     for name, value in {"in_flight": 1, "served_total": 10, "failed_total": 2}.items():
@@ -159,7 +160,7 @@ def test_a_worker_is_told_once_and_what_each_gateway_finds_of_it_apart() -> None
         [
             GatewayNumbers(gateway="gw-1", workers=(worker(running=5),)),
             GatewayNumbers(
-                gateway="gw-2", workers=(worker(running=4, breaker="open"), worker(address=B))
+                gateway="gw-2", workers=(worker(running=4, breaker="open"), worker(name=B))
             ),
         ]
     )

@@ -6,11 +6,11 @@ import timeit
 
 from server.core.clock import SystemClock
 from server.core.dispatch import Candidate
-from server.gateway.sight.fleet import worker_numbers
+from server.gateway.sight.roll import Roll
 from server.gateway.sight.usage import Usage
 from server.gateway.worker import Worker
 from server.wire.fleet import Load, WorkerView
-from tests.gateway.sight.seen import A, B, a_request, a_sight, serve
+from tests.gateway.sight.seen import A, B, a_request, a_sight, refuse, serve
 
 MOST_US = 40.0
 """Over ten times what it takes on a quiet machine: a busy one must not fail the test."""
@@ -61,9 +61,10 @@ def test_nothing_is_kept_beyond_the_last_requests() -> None:
 
 
 def test_the_fleet_is_told_as_the_gateway_knows_it() -> None:
-    (numbers,) = worker_numbers([Worker(view(A), "gw")])
+    (numbers,) = Roll().numbers([Worker(view(A), "gw")])
     assert numbers.model_dump() == {
-        "address": A,
+        "name": A,
+        "addresses": (A,),
         "models": ("m",),
         "state": "ready",
         "breaker": "closed",
@@ -81,13 +82,13 @@ def test_the_fleet_is_told_as_the_gateway_knows_it() -> None:
 
 
 def test_a_fastchat_worker_does_not_tell_what_it_wasted() -> None:
-    (numbers,) = worker_numbers([Worker(view(A, protocol="fastchat"), "gw")])
+    (numbers,) = Roll().numbers([Worker(view(A, protocol="fastchat"), "gw")])
     assert (numbers.cancelled, numbers.tokens_after_cancel) == (None, None)
 
 
 def test_a_request_that_failed_on_its_way_in_is_counted_too() -> None:
     sight = a_sight()
-    sight.refuse(400, "invalid_json")
+    refuse(sight)
     (refused,) = sight.numbers().refused
     assert (refused.outcome, refused.status, refused.code) == ("http_error", 400, "invalid_json")
 

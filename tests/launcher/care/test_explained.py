@@ -72,6 +72,42 @@ def test_a_refused_one_was_sent_nowhere() -> None:
     assert "sent to" not in words
 
 
+def test_one_that_never_came_as_far_as_a_model_says_what_was_wrong() -> None:
+    never: dict[str, Any] = {
+        "attempts": [], "tries": 0, "first_byte_s": None, "admitted_s": None, "whole_s": None,
+        "served_model": "", "lane": "", "stream": False,
+    }  # fmt: skip
+    refused: dict[str, Any] = {
+        "state": "http_error", "status": 400, "code": "invalid_request_error",
+    }  # fmt: skip
+    words = in_words(told(model="", method="PUT", field="stream", **refused, **never))
+    assert words == (
+        "req-1: refused with an HTTP error (400 invalid_request_error)\n"
+        "  came      2023-11-14 22:13:20.500+00:00, PUT /v1/chat/completions, at gw-1\n"
+        "  refused   before it came as far as a model, without a key of its own\n"
+        "  wrong     stream"
+    )
+
+
+def test_what_seldom_happens_stands_where_it_happened() -> None:
+    notes = [
+        {"at_s": 0.0, "words": "its client gives it 5 s"},
+        {"at_s": 0.00015, "words": "'big' was passed over: it is gone"},
+        {"at_s": 1.0, "words": "the stream goes on from there"},
+    ]
+    lines = in_words(told(notes=notes)).splitlines()[4:]
+    assert [line.partition(" s  ")[2] for line in lines] == [
+        "came",
+        "its client gives it 5 s",
+        "let in by limits and budgets",
+        "'big' was passed over: it is gone",
+        "sent to http://127.0.0.1:1001 for 'm', the only one free",
+        "first byte sent on",
+        "the stream goes on from there",
+        "ended: complete",
+    ]
+
+
 def test_what_is_worth_knowing_is_said() -> None:
     words = in_words(
         told(served_model="n", trace_id="0af7", same_id=2, retry_refused=True, tries=20)

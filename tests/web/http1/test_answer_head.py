@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.web.http1.answer_head import NO_LENGTH, compose
+from server.web.http1 import answer_head
+from server.web.http1.answer_head import NO_LENGTH, compose, lines_of
 
 
 def test_a_head_is_a_status_line_and_one_line_for_each_header() -> None:
@@ -74,3 +77,51 @@ def test_more_names_than_are_remembered_are_fine() -> None:
     for number in range(2000):
         head = compose(200, [(f"x-{number}".encode(), b"v")])[0]
         assert head.endswith(f"\r\nx-{number}: v".encode())
+
+
+SAID: list[Any] = [
+    [],
+    [(b"x-a", b"1")],
+    [(b"x-a", b"1"), (b"x-b", b"2")],
+    [(b"x-b", b"2"), (b"x-a", b"1")],
+    [(b"x-a", b"1"), (b"connection", b"close")],
+    [(b"x-a", b"1"), (b"content-length", b"3")],
+    [(b"x-a", b"1\r\nx-b: 2")],
+    [(b"x a", b"1")],
+    [[b"x-a", b"1"]],
+    [(b"x-a", bytearray(b"1"))],
+    [(b"x-a", memoryview(b"1"))],
+    [(b"x-%d" % number, b"v") for number in range(9)],
+]
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_a_head_that_is_remembered_is_the_one_that_would_be_made(said: Any) -> None:
+    def outcome(headers: Any, always: Any, status: int) -> Any:
+        try:
+            return compose(status, headers, always)
+        except RuntimeError as error:
+            return str(error)
+
+    for status in (200, 204, 404):
+        for before in (0, 1):
+            first = outcome(said[before:], said[:before], status)
+            for headers in (said[before:], tuple(said[before:]), iter(said[before:])):
+                assert outcome(headers, said[:before], status) == first
+            answer_head._HEADS.clear()
+            assert outcome(said, (), status) == first
+
+
+def test_only_so_many_heads_are_remembered() -> None:
+    for number in range(2000):
+        name = (b"x-a", b"%d" % number)
+        assert compose(200, [name])[0].endswith(b"\r\nx-a: %d" % number)
+        assert compose(200, [name]) == compose(200, [name])
+    assert 0 < len(answer_head._HEADS) <= 256
+
+
+def test_lines_can_be_put_behind_any_head() -> None:
+    assert lines_of([]) == b""
+    assert lines_of([(b"X-A", b"1"), (b"x-b", b"2")]) == b"\r\nx-a: 1\r\nx-b: 2"
+    with pytest.raises(RuntimeError):
+        lines_of([(b"x-a", b"1\nx-b: 2")])

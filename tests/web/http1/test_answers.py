@@ -179,7 +179,7 @@ async def test_the_scope_is_what_asgi_says() -> None:
         "path": "/root/a b",
         "raw_path": b"/root/a%20b",
         "query_string": b"c=%20d",
-        "headers": [(b"host", b"a"), (b"x-y", b"v"), (b"x-y", b"w")],
+        "headers": ((b"host", b"a"), (b"x-y", b"v"), (b"x-y", b"w")),
         "state": {"db": 1},
     }
     assert scope["state"] is not server.app_state

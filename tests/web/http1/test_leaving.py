@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.web.asgi import Receive, Scope, Send, listen_of
+from server.web.asgi import Receive, Scope, Send, served_by
 from server.web.http1.connection import Connection
 from server.web.http1.exchange import Exchange
 from server.web.http1.reader import Reader
@@ -70,8 +70,9 @@ async def test_who_listens_is_told_once_and_only_of_leaving() -> None:
     told: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        listen = listen_of(receive)
-        assert listen is not None
+        own = served_by(receive)
+        assert own is not None
+        listen = own.listen
         listen(lambda: told.append(scope["path"]))
         if scope["path"] == "/deaf":
             listen(None)

@@ -104,6 +104,7 @@ class Broken(Engine):
         dimensions: int | None = None,
         *,
         lane: str = "normal",
+        customer: str = "",
     ) -> Embedded:
         raise RuntimeError("secret")
 

@@ -1,4 +1,4 @@
-"""The lane and the deadline of a request, from its headers to the engine."""
+"""The lane, the deadline and the customer of a request, from its headers to the engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from server.core.settings import ModelSettings
-from server.wire.fleet import DEADLINE_HEADER
+from server.wire.fleet import CUSTOMER_HEADER, DEADLINE_HEADER
 from server.wire.lanes import PRIORITY_HEADER, Lane
 from server.worker.engine import Ask, Delta, Embedded, Prepared
 from server.worker.engines.echo import EchoEngine
@@ -30,14 +30,16 @@ IDLE = {"running": 0, "waiting": 0, "by_gateway": {}, "by_lane": {}}
 
 
 class Noting(EchoEngine):
-    """Remembers the lanes it was asked in."""
+    """Remembers the lanes it was asked in, and for whom."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lanes: list[Lane] = []
+        self.customers: list[str] = []
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         self.lanes.append(ask.lane)
+        self.customers.append(ask.customer)
         async for delta in super().generate(prepared, ask):
             yield delta
 
@@ -47,8 +49,10 @@ class Noting(EchoEngine):
         dimensions: int | None = None,
         *,
         lane: Lane = "normal",
+        customer: str = "",
     ) -> Embedded:
         self.lanes.append(lane)
+        self.customers.append(customer)
         return await super().embed(inputs, dimensions)
 
 
@@ -82,6 +86,37 @@ async def test_the_engine_is_told_the_lane(path: str) -> None:
         await worker.http.post(path, json=ASKED[path], headers={PRIORITY_HEADER: "Batch"})
         await worker.http.post(path, json=ASKED[path])
     assert engine.lanes == ["batch", "normal"]
+
+
+@pytest.mark.parametrize("path", [path for path in ASKED if path.startswith("/v1")])
+async def test_the_engine_is_told_whose_it_is(path: str) -> None:
+    engine = Noting()
+    async with local_worker(load=lambda _settings, _say: engine) as worker:
+        await worker.http.post(path, json=ASKED[path], headers={CUSTOMER_HEADER: "key_1"})
+        await worker.http.post(path, json=ASKED[path])
+    assert engine.customers == ["key_1", ""]
+
+
+async def test_who_comes_into_a_full_line_takes_a_place_of_who_has_the_most() -> None:
+    settings = slow(60_000).model_copy(update={"queue": 2})
+    async with local_worker(settings) as worker:
+
+        def ask(customer: str) -> asyncio.Task[httpx.Response]:
+            headers = {CUSTOMER_HEADER: customer}
+            return asyncio.create_task(worker.http.post(CHAT, json=ASKED[CHAT], headers=headers))
+
+        tasks = []
+        for waiting in range(3):
+            tasks.append(ask("flood"))
+            await becomes(worker, running=1, waiting=waiting)
+        tasks.append(ask("quiet"))
+        refused = await asyncio.wait_for(tasks.pop(2), 5)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        await becomes(worker, running=1, waiting=2, cancelled=0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 @pytest.mark.parametrize(

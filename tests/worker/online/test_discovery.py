@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import gethostname
 
 import httpx
 import pytest
@@ -109,6 +110,9 @@ class Started:
     def models(self) -> list[str]:
         return [model for worker in self._fleet.registry.view().workers for model in worker.models]
 
+    def names(self) -> list[str]:
+        return [worker.name for worker in self._fleet.registry.view().workers]
+
     def running(self) -> int:
         """As the controller was told."""
         return sum(worker.load.running for worker in self._fleet.registry.view().workers)
@@ -168,6 +172,7 @@ async def test_a_provider_that_is_there_has_joined_as_soon_as_the_worker_serves(
     async with upstream(MODELS) as fake, started(fake) as worker:
         assert [report.detail for report in worker.reports] == [""]
         await until(lambda: worker.models() == ["a", "b"])
+        assert worker.names() == [f"online_api acme@{gethostname()}"]
 
 
 async def test_the_controller_hears_of_a_request_when_it_comes_and_when_it_goes(
