@@ -60,6 +60,8 @@ def _why(known: Known, name: str, workers: list[WorkerView], coming: ChildState 
     down = next(_children(known, name), None)
     if down is None:
         return "no worker serves it"
+    if down.status == "ready":
+        return "its worker's process runs, but the controller does not hear of it"
     return f"{down.status}: {down.detail}" if down.detail else down.status
 
 

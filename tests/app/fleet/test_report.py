@@ -102,6 +102,12 @@ def test_models_are_ready_loading_or_down() -> None:
     ]
 
 
+def test_a_process_that_the_controller_has_lost_serves_no_model() -> None:
+    (state,) = model_states(known(child("model_worker m")), ("m",))
+    assert (state.state, state.workers) == ("down", 0)
+    assert state.detail == "its worker's process runs, but the controller does not hear of it"
+
+
 def test_models_that_cannot_chat_are_not_offered() -> None:
     embedding = worker(models=("e",), abilities=("embeddings",))
     there = known(workers=(embedding,))
