@@ -75,7 +75,7 @@ class ProviderRelay:
         body = await read_body(scope, receive, max_bytes)
         fields = parse_object(body)
         outgoing = self._outgoing(body, fields.get("model"))
-        passage = _Passage(one_choice=fields.get("n") in (None, 1))
+        passage = _Passage(request_id_of(scope), one_choice=fields.get("n") in (None, 1))
         terms = terms_of(scope)
         try:
             with Patience(receive, self._drain, terms.whole_s) as limit:
@@ -87,7 +87,7 @@ class ProviderRelay:
                 raise
             if isinstance(error, WorkerLost):
                 error = lost_in_answer(self._provider)
-            await end_with_error(send, error, request_id_of(scope))
+            await end_with_error(send, error, passage.request_id)
 
     def _outgoing(self, body: bytes, model: object) -> bytes:
         if not isinstance(model, str) or model not in self._names:
@@ -102,7 +102,8 @@ class ProviderRelay:
     ) -> None:
         """Until its answer is passed on, what goes wrong at the provider becomes typed errors."""
         try:
-            async with self._pool.request(path, body, self._headers) as answer:
+            own_id = (b"x-request-id", passage.request_id.encode())  # for the provider's own log
+            async with self._pool.request(path, body, self._headers, more=(own_id,)) as answer:
                 await self._pass_on(answer, send, limit, passage)
         except TransportError as error:
             if passage.started:
@@ -132,8 +133,9 @@ class ProviderRelay:
 class _Passage:
     """Whether the client has been sent anything, and how many choices it waits for."""
 
-    __slots__ = ("one_choice", "started")
+    __slots__ = ("one_choice", "request_id", "started")
 
-    def __init__(self, *, one_choice: bool) -> None:
+    def __init__(self, request_id: str, *, one_choice: bool) -> None:
+        self.request_id = request_id
         self.one_choice = one_choice
         self.started = False

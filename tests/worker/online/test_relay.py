@@ -66,11 +66,13 @@ async def worker_of(fake: Upstream | str, slots: int = 4) -> AsyncIterator[httpx
 
 async def test_the_provider_sees_its_key_its_path_and_its_name_for_the_model() -> None:
     async with upstream(says(whole(b'{"ok": 1.0}'))) as fake, worker_of(fake) as client:
-        answer = await client.post(CHAT, json=ASK, headers={"authorization": "Bearer users-own"})
+        headers = {"authorization": "Bearer users-own", "x-request-id": "req-mine"}
+        answer = await client.post(CHAT, json=ASK, headers=headers)
         assert answer.content == b'{"ok": 1.0}'
         sent = fake.received[0]
         assert sent.head.startswith(b"POST /v9/chat/completions HTTP/1.1")
         assert sent.header("authorization") == f"Bearer {KEY}"
+        assert sent.header("x-request-id") == "req-mine"
         assert sent.body == b'{"model":"theirs","messages":[]}'
 
 
