@@ -75,6 +75,11 @@ UNREAD_BYTES: Final = 64 * 1024
 """Of a body nobody has taken yet, of one client; beyond it the client has to wait."""
 MAX_UNREAD_BYTES: Final = 64 * 1024 * 1024
 """The same of all clients of a process together."""
+MAX_HELD_BYTES: Final = 512 * 1024 * 1024
+"""Of bodies that are kept until they are answered, of all clients of a process together; who brings
+more is told 503."""
+SMALL_BODY_BYTES: Final = 16 * 1024
+"""Shorter ones are not counted: `MAX_CONNECTIONS` bounds them."""
 BODY_IDLE_S: Final = 10.0
 BODY_S: Final = 60.0
 """For a whole body, however steadily it drips."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 import orjson
 
 from server.core.errors import BadRequest, RequestError, SlowRequest, TooLarge
-from server.core.limits import BODY_IDLE_S, BODY_S
+from server.core.limits import BODY_IDLE_S, BODY_S, SMALL_BODY_BYTES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -86,6 +86,10 @@ class Served(Protocol):
         """Call `listener` when the client leaves before it has its answer, at once if it has left;
         None: no longer. Much cheaper than a task that waits in `receive`."""
 
+    def hold(self, size: int) -> None:
+        """So much of the body is kept in memory until the answer is whole. Raises `Unavailable`
+        when all requests together keep too much."""
+
     def take_body(self) -> bytes | None:
         """The body, or what was not received of it yet, if all of it is here; else None."""
 
@@ -139,7 +143,7 @@ async def send_problem(send: Send, error: RequestError, request_id: str | None) 
 async def read_body(
     scope: Scope, receive: Receive, max_bytes: int, idle_s: float = BODY_IDLE_S
 ) -> bytes:
-    """The whole request body. Raises `TooLarge`, `SlowRequest` or `ClientLeft`."""
+    """The whole request body. Raises `TooLarge`, `SlowRequest`, `Unavailable` or `ClientLeft`."""
     declared = found_in(scope["headers"], _declared_bytes)
     if declared > max_bytes:
         raise TooLarge(f"The body has {declared} bytes; the most is {max_bytes}.")
@@ -147,16 +151,18 @@ async def read_body(
     if own is not None:  # it gives up on slow bodies itself
         body = own.take_body()
         if body is None:
-            return await _read(receive, max_bytes)
+            return await _read(receive, max_bytes, own.hold)
         if len(body) > max_bytes:
             raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+        if len(body) > SMALL_BODY_BYTES:
+            own.hold(len(body))
         return body
     now = asyncio.get_running_loop().time
     end = now() + BODY_S
     try:
         async with asyncio.timeout(idle_s) as limit:
             return await _read(
-                receive, max_bytes, lambda: limit.reschedule(min(now() + idle_s, end))
+                receive, max_bytes, lambda size: limit.reschedule(min(now() + idle_s, end))
             )
     except TimeoutError as error:
         raise SlowRequest("The body came too slowly.") from error
@@ -173,8 +179,8 @@ def _declared_bytes(headers: Iterable[Header]) -> int:
     return declared
 
 
-async def _read(receive: Receive, max_bytes: int, came: Callable[[], None] = lambda: None) -> bytes:
-    """`came` is called after each piece that is not the last."""
+async def _read(receive: Receive, max_bytes: int, came: Callable[[int], None]) -> bytes:
+    """`came` hears of each piece how long it is."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -185,9 +191,9 @@ async def _read(receive: Receive, max_bytes: int, came: Callable[[], None] = lam
         size += len(parts[-1])
         if size > max_bytes:
             raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+        came(len(parts[-1]))
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
-        came()
 
 
 async def until_left(receive: Receive) -> None:

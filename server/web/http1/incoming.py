@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from server.core.errors import SlowRequest
+from server.core.errors import SlowRequest, Unavailable
+from server.core.limits import MAX_HELD_BYTES
 from server.web.asgi import Message
 from server.web.http1.line import Line
 from server.web.http1.service import Service
@@ -15,8 +16,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 class Incoming:
     __slots__ = (
-        "_end_told", "_listener", "_parts", "_receivers", "body_due", "expects", "late", "left",
-        "line", "loop", "over", "service", "unread", "whole",
+        "_end_told", "_held", "_listener", "_parts", "_receivers", "body_due", "expects", "late",
+        "left", "line", "loop", "over", "service", "unread", "whole",
     )  # fmt: skip
 
     def __init__(self, line: Line, service: Service, expects: bool) -> None:
@@ -35,6 +36,8 @@ class Incoming:
         self.over = False
         """The client has its answer, or has left; nothing is received or sent any more."""
         self.unread = 0
+        self._held = 0
+        """Bytes of the body that the application keeps."""
         self._parts: list[bytes] = []
         self._end_told = False
         self._receivers: list[asyncio.Future[None]] = []
@@ -57,6 +60,15 @@ class Incoming:
         self._listener = listener
         if self.left and listener is not None:
             listener()
+
+    def hold(self, size: int) -> None:
+        """As `web.asgi.Served` says."""
+        if self.over:
+            return
+        self._held += size
+        self.service.held_bytes += size
+        if self.service.held_bytes > MAX_HELD_BYTES:
+            raise Unavailable("Too much is being sent here at once; try again.", retry_after_s=1)
 
     def take_body(self) -> bytes | None:
         """As `web.asgi.Served` says."""
@@ -112,6 +124,9 @@ class Incoming:
     def close(self) -> None:
         """The exchange is over."""
         self.over = True
+        if self._held:
+            self.service.held_bytes -= self._held
+            self._held = 0
         if self._parts:
             self._drop()
         if self._receivers:

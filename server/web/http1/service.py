@@ -33,8 +33,8 @@ class Service:
     headers for every answer. There are no access log, no TLS and no WebSockets."""
 
     __slots__ = (
-        "_complained", "app", "app_state", "connections", "heads", "limits_s", "loop", "most",
-        "root_path", "state", "tasks", "turned_away", "unread_bytes",
+        "_complained", "app", "app_state", "connections", "heads", "held_bytes", "limits_s", "loop",
+        "most", "root_path", "state", "tasks", "turned_away", "unread_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +55,8 @@ class Service:
         self.tasks = state.tasks
         self.loop = asyncio.get_running_loop()
         self.most = most_connections()
+        self.held_bytes = 0
+        """Of request bodies that the application keeps."""
         self.unread_bytes = 0
         """Of request bodies, received and not yet taken by the application."""
         self._complained = -inf

@@ -46,8 +46,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     said = {
         "method": scope["method"],
         "path": scope["path"],
-        "query": scope["query_string"].decode(),
-        "headers": [f"{name.decode()}={value.decode()}" for name, value in scope["headers"]],
+        "query": scope["query_string"].decode("latin-1"),
+        "headers": [
+            f"{name.decode()}={value.decode('latin-1')}" for name, value in scope["headers"]
+        ],
         "body": body.decode("latin-1"),
     }
     await send(start(200, (b"content-type", b"application/json")))
