@@ -33,14 +33,16 @@ async def fetch(
     *,
     method: bytes = b"POST",
     within_s: float,
+    most_bytes: int = MAX_ANSWER_BYTES,
 ) -> Said:
-    """The whole answer. Raises `TransportError`, also when it is not there `within_s`."""
+    """The whole answer. Raises `TransportError`, also when it is not there `within_s`, or longer
+    than `most_bytes`."""
     try:
         async with (
             asyncio.timeout(within_s),
             http.request(origin, path, body, headers, method=method) as answer,
         ):
-            return Said(answer.status, await _whole(answer))
+            return Said(answer.status, await _whole(answer, most_bytes))
     except TimeoutError as error:
         raise CutOff(f"no answer within {within_s:g} s") from error
 
@@ -77,10 +79,10 @@ def about(peer: str) -> Iterator[None]:
         raise CutOff(f"{peer} went away: {error}") from error
 
 
-async def _whole(answer: Answer) -> bytes:
+async def _whole(answer: Answer, most_bytes: int) -> bytes:
     body = bytearray()
     while part := await answer.chunk():
         body += part
-        if len(body) > MAX_ANSWER_BYTES:
+        if len(body) > most_bytes:
             raise BadAnswer("the answer has no end")
     return bytes(body)

@@ -9,6 +9,7 @@ from random import uniform
 
 import orjson
 
+from server.clients.calls import fetch
 from server.clients.connection import Header
 from server.clients.http import HTTPClient
 from server.clients.origin import Origin
@@ -56,13 +57,9 @@ async def upstream_names(
         return {model.name: model.upstream or model.name for model in settings.models}
     provider = f"{settings.name} at {_url(origin)}"
     try:
-        async with asyncio.timeout(DISCOVERY_S):
-            body = await _fetch(http, origin, headers)
-        ids = [model["id"] for model in orjson.loads(body)["data"]]
+        ids = [model["id"] for model in orjson.loads(await _listed(http, origin, headers))["data"]]
     except TransportError as error:
         raise StartError(f"{provider}: {error}") from error
-    except TimeoutError as error:
-        raise StartError(f"{provider}: no answer within {DISCOVERY_S:g} s") from error
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StartError(
             f"{provider}: it does not list its models at /models; name them in its file"
@@ -74,18 +71,21 @@ async def upstream_names(
     return names
 
 
-async def _fetch(http: HTTPClient, origin: Origin, headers: Sequence[Header]) -> bytes:
-    async with http.request(origin, b"/models", b"", headers, method=b"GET") as answer:
-        if answer.status in (401, 403):
-            raise BadAnswer(f"it refused our key ({answer.status})")
-        if answer.status != 200:
-            raise BadAnswer(f"it answered /models with {answer.status}")
-        body = bytearray()
-        while part := await answer.chunk():
-            body += part
-            if len(body) > MAX_LIST_BYTES:
-                raise BadAnswer("its list of models has no end")
-    return bytes(body)
+async def _listed(http: HTTPClient, origin: Origin, headers: Sequence[Header]) -> bytes:
+    said = await fetch(
+        http,
+        origin,
+        b"/models",
+        headers=headers,
+        method=b"GET",
+        within_s=DISCOVERY_S,
+        most_bytes=MAX_LIST_BYTES,
+    )
+    if said.status in (401, 403):
+        raise BadAnswer(f"it refused our key ({said.status})")
+    if said.status != 200:
+        raise BadAnswer(f"it answered /models with {said.status}")
+    return said.body
 
 
 def _url(origin: Origin) -> str:
