@@ -85,9 +85,8 @@ WORKERS = ("model_worker echo", "model_worker echo#2")
 
 
 def is_busy(running: Launch, worker: str) -> bool:
-    address = running.child(worker).address
     text = httpx.get(running.base_url.removesuffix("/v1") + "/metrics", trust_env=False).text
-    lines = [line for line in text.splitlines() if f'worker="{address}"' in line]
+    lines = [line for line in text.splitlines() if f'worker="{worker}@' in line]
     counts = [line for line in lines if line.startswith("shortline_worker_in_flight")]
     return sum(float(line.rpartition(" ")[2]) for line in counts) > 0
 
