@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from functools import partial
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import MethodNotAllowed, NotFound, RequestError
+from server.core.errors import Forbidden, MethodNotAllowed, NotFound, RequestError
 from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
 from server.gateway.admin.routes import ROUTES, RoutesAdmin
 from server.gateway.admission import key_or_secret
@@ -95,6 +95,7 @@ class Gateway:
         _only(scope, "GET")
         parts = self._parts
         if path == METRICS:
+            _may_see_all(scope["state"].get("key"))
             text = await parts.ours.metrics()
             await send_whole(send, 200, [(b"content-type", CONTENT_TYPE)], text)
         elif path == OPENAPI:
@@ -129,6 +130,12 @@ def _note_refusal(sight: Sight, scope: Scope, error: RequestError) -> None:
         key_id=key.id if key else "",
         field=error.param if error.param in PARAMS else "",
     )
+
+
+def _may_see_all(key: Key | None) -> None:
+    """Raises `Forbidden` for a key to which the other models do not exist."""
+    if key is not None and key.limits.models is not None:
+        raise Forbidden("A key that is held to some models may not read the metrics of all.")
 
 
 def _only(scope: Scope, method: str) -> None:

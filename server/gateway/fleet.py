@@ -83,9 +83,11 @@ class Fleet:
             self._update(address, worker_view)
         left = [self._workers.pop(address) for address in gone]
         self._index()
-        for worker in (*left, *self._workers.values()):
-            if worker in left or worker.view.state == "suspect":
+        for worker in self._workers.values():
+            if worker.view.state == "suspect":
                 self._move_away(worker)
+        # Of those that are gone, who left in good order still ends what it has begun; the requests
+        # of one that died end with its connections.
         return [worker.origin for worker in left]
 
     def hear(self, said: Loads) -> None:

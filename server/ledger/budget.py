@@ -33,6 +33,10 @@ class Lease:
         """`used` is larger when a request used more than it was thought to be able to."""
         return max(self.granted, self.used)
 
+    def gone(self, now: float) -> int:
+        """What nobody will give back: of a dead process, all that it was granted."""
+        return self.used if abs(now - self.renewed) < ALIVE_S else self.taken
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -62,17 +66,16 @@ def portion(wish: Wish, others: Iterable[Lease], now: float) -> Portion:
     taken = gone = 0
     for lease in others:
         taken += lease.taken
-        alive = abs(now - lease.renewed) < ALIVE_S
-        gone += lease.used if alive else lease.taken
+        gone += lease.gone(now)
     granted = min(wish.most, wish.limit - taken)
     return Portion(
         granted if granted >= wish.least else None, max(0, wish.limit - gone - wish.used)
     )
 
 
-def spent(leases: Iterable[Lease]) -> dict[str, int]:
-    """Tokens of each key that are used, as far as the file knows."""
+def spent(leases: Iterable[Lease], now: float) -> dict[str, int]:
+    """Tokens of each key that are used or were lost with a process, as far as the file knows."""
     found: dict[str, int] = {}
     for lease in leases:
-        found[lease.key] = found.get(lease.key, 0) + lease.used
+        found[lease.key] = found.get(lease.key, 0) + lease.gone(now)
     return found

@@ -103,6 +103,8 @@ async def test_what_a_key_may_not_use_does_not_exist_for_it(
         assert [model["id"] for model in listed] == ["other"]
         shown = await served.client.get("/v1/models/m", headers=key)
         assert shown.status_code == 404
+        metrics = await served.client.get("/metrics", headers=key)
+        assert (metrics.status_code, code_of(metrics)) == (403, "forbidden")
 
 
 async def test_a_daily_budget_is_not_overdrawn_by_many_at_once(

@@ -46,4 +46,8 @@ def test_a_request_that_used_more_than_was_thought_counts_in_full() -> None:
 
 
 def test_what_is_used_is_summed_by_key() -> None:
-    assert spent([lease("a", 9, 2), lease("b", 9, 3)]) == {"key": 5}
+    assert spent([lease("a", 9, 2), lease("b", 9, 3)], NOW) == {"key": 5}
+
+
+def test_what_died_with_a_process_is_shown_as_spent() -> None:
+    assert spent([lease("a", 9, 2), lease("b", 9, 3, age_s=ALIVE_S)], NOW) == {"key": 11}

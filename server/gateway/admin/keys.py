@@ -61,7 +61,7 @@ class KeysAdmin:
         now = self._clock.wall()
         await self._customers.sync()
         keys = await asyncio.to_thread(self._ledger.all_keys)
-        used = spent(await asyncio.to_thread(self._ledger.leases, int(now // DAY_S)))
+        used = spent(await asyncio.to_thread(self._ledger.leases, int(now // DAY_S)), now)
         return {"object": "list", "data": [key_document(x, now, used.get(x.id, 0)) for x in keys]}
 
     async def _create(self, by: Key, scope: Scope, receive: Receive, send: Send) -> None:

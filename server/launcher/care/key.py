@@ -106,7 +106,7 @@ def _list(home: Home, clock: Clock, *, revoked_too: bool, as_json: bool) -> int:
     if ledger is not None:
         with closing(ledger):
             keys = [x for x in ledger.all_keys() if revoked_too or x.revoked is None]
-            used = spent(ledger.leases(int(now // DAY_S)))
+            used = spent(ledger.leases(int(now // DAY_S)), now)
     if as_json:
         data = [key_document(x, now, used.get(x.id, 0)) for x in keys]
         _say(json.dumps({"object": "list", "data": data}, indent=1))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from server.core.clock import Clock
 from server.core.errors import StartError
+from server.core.limits import WHOLE_REQUEST_S
 from server.launcher.running.desired import Desired
 from server.launcher.running.inbox import LOOK_S, forget_wishes, take_wishes
 from server.launcher.running.keeper import Keeper, Surroundings
@@ -71,7 +72,8 @@ class Supervisor:
         self._inbox = home.wishes
         self._own_log = home.log_of("launcher")
         self._router = Router(self.keepers, self.desired, prepared.secret, clock, self._note)
-        self._wishes = Wishes(self.desired, self._router, self._note, self._drain_s + FAREWELL_S)
+        for_all_s = max(self._drain_s, WHOLE_REQUEST_S) + FAREWELL_S
+        self._wishes = Wishes(self.desired, self._router, self._note, for_all_s)
         self._chores: list[asyncio.Task[None]] = []
         self._begun: list[Keeper] = []
         self._excused: list[Keeper] = []

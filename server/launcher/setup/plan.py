@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from server.core.config import ENV_PREFIX
+from server.core.limits import WHOLE_REQUEST_S
 from server.core.settings import FleetSettings, ModelSettings, is_loopback
 from server.launcher.setup.choice import Choice
 from server.launcher.setup.providers import Provider
@@ -187,7 +188,7 @@ class Maker:
         settings = ModelWorkerProcess(
             name=name,
             host=self.worker_host,
-            **self._common,
+            **self._of_workers,
             controller_url=self.controller_url,
             model=model,
         )
@@ -202,7 +203,7 @@ class Maker:
         settings = OnlineWorkerProcess(
             name=f"online_api {provider.settings.name}",
             host=self.worker_host,
-            **self._common,
+            **self._of_workers,
             controller_url=self.controller_url,
             provider=provider.settings,
             api_key=provider.key,
@@ -226,6 +227,13 @@ class Maker:
             "log_level": launcher.log_level,
             "drain_s": launcher.drain_s,
         }
+
+    @property
+    def _of_workers(self) -> dict[str, Any]:
+        """A worker may be stopped alone, and then nobody else ends its requests: they have all the
+        time that a request may take. When Shortline stops, the gateways end them."""
+        common = self._common
+        return {**common, "drain_s": max(common["drain_s"], WHOLE_REQUEST_S)}
 
     @property
     def _patience_s(self) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 import re
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def test_usage_is_told_by_day_key_and_model(home: Home, key: Key) -> None:
         Usage("nobody", "m", TODAY, 1, 0, 1, 1, 0),
         Usage(alice, "n", TODAY - 7, 1, 0, 1, 1, 0),
     ]
-    ledger.tell(Batch(rows, [Lease(alice, TODAY, "gw", 900, 700, 1.0)]))
+    ledger.tell(Batch(rows, [Lease(alice, TODAY, "gw", 900, 700, time.time())]))
     ledger.close()
     head, first, second = key("usage")[1].splitlines()
     assert head.split() == [
