@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-import time
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
