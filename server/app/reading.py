@@ -10,14 +10,12 @@ from starlette.requests import Request
 
 from server.core.errors import BadRequest, NotFound
 from server.core.strict_json import parse_object
-from server.web.bodies import read_json_bytes
+from server.web.bodies import fault_in, read_json_bytes
 
 T = TypeVar("T", bound=BaseModel)
 
 MAX_PARAM_CHARS = 1_000
 _ID = re.compile(r"[0-9a-f]{32}")
-_TYPE_WORDS = frozenset({"int", "str", "float", "bool", "none"})
-"""What pydantic adds to the place of an error inside a union."""
 
 
 async def read(request: Request, kind: type[T]) -> tuple[T, bytes]:
@@ -26,10 +24,7 @@ async def read(request: Request, kind: type[T]) -> tuple[T, bytes]:
     try:
         return kind.model_validate(parse_object(raw)), raw
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = _place(first["loc"])
-        words = first["msg"].removeprefix("Value error, ")
-        raise BadRequest(f"{place or 'The body'}: {words}.", param=place) from error
+        raise fault_in(error) from error
 
 
 def path_id(request: Request) -> str:
@@ -61,13 +56,3 @@ def id_param(request: Request, name: str) -> str | None:
     if text is not None and not _ID.fullmatch(text):
         raise BadRequest(f"{name}: 32 hexadecimal digits.", param=name)
     return text
-
-
-def _place(parts: tuple[int | str, ...]) -> str | None:
-    """`settings.stop.0`, without the names of types."""
-    kept = [
-        str(part)
-        for at, part in enumerate(parts)
-        if isinstance(part, int) or at == 0 or (part.isidentifier() and part not in _TYPE_WORDS)
-    ]
-    return ".".join(kept)[:200] or None

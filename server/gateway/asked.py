@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ TIMEOUT_HEADER = b"x-request-timeout"
 """Of a request: seconds after which its client needs no answer any more."""
 UNKNOWN_CONTEXT = 8192
 """Tokens that a request may use at most, where neither it nor its model says."""
+_NUMBER = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
 _PRIORITY = PRIORITY_HEADER.encode()
 
 
@@ -107,11 +109,8 @@ def _wishes(headers: Iterable[Header]) -> tuple[Lane, float | None]:
 
 
 def _seconds(value: bytes) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
+    seconds = float(value) if _NUMBER.fullmatch(value) else 0.0
+    if not seconds:
         raise BadRequest(
             f"{TIMEOUT_HEADER.decode()} is a number of seconds.", param=TIMEOUT_HEADER.decode()
         )

@@ -13,6 +13,10 @@ from server.web.asgi import Receive, Scope, header, read_body
 
 T = TypeVar("T", bound=BaseModel)
 
+MAX_PLACE_CHARS = 200
+_TYPE_WORDS = frozenset({"int", "str", "float", "bool", "none"})
+"""What pydantic adds to the place of an error inside a union."""
+
 
 async def read_json_bytes(
     scope: Scope, receive: Receive, max_bytes: int = MAX_JSON_BYTES, *, strict: bool = False
@@ -49,6 +53,22 @@ async def read_message(
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        detail = error.errors()[0]
-        at = ".".join(str(part) for part in detail["loc"]) or "the body"
-        raise BadRequest(f"{at}: {detail['msg']}", param=at) from None
+        raise fault_in(error) from None
+
+
+def fault_in(error: ValidationError) -> BadRequest:
+    """The first field that is wrong, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = _place(first["loc"])
+    words = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return BadRequest(f"{place or 'The body'}: {words}.", param=place)
+
+
+def _place(parts: tuple[int | str, ...]) -> str | None:
+    """`settings.stop.0`, without the names of types that stand in it for unions."""
+    kept = [
+        str(part)
+        for at, part in enumerate(parts)
+        if isinstance(part, int) or at == 0 or (part.islower() and part.isidentifier())
+    ]
+    return ".".join(part for part in kept if part not in _TYPE_WORDS)[:MAX_PLACE_CHARS] or None

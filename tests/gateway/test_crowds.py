@@ -155,7 +155,7 @@ async def test_a_deadline_goes_on_to_the_worker_and_ends_the_answer_if_it_does_n
         await until(worker.closed.is_set)
 
 
-@pytest.mark.parametrize("value", ["", "0", "-1", "nan", "inf", "soon", "1e400"])
+@pytest.mark.parametrize("value", ["", "0", "-1", "nan", "inf", "soon", "1e400", "1_0", "+5"])
 async def test_a_deadline_that_is_none_is_refused(value: str, ask: dict[str, object]) -> None:
     async with upstream(GOOD) as worker, gateway(view(worker.url)) as served:
         answer = await served.client.post(CHAT, json=ask, headers={"x-request-timeout": value})

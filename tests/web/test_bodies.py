@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from server.core.errors import BadRequest, TooLarge, UnsupportedMedia
 from server.web.asgi import Message, Receive, Scope
-from server.web.bodies import read_json, read_json_bytes, read_message
+from server.web.bodies import fault_in, read_json, read_json_bytes, read_message
 
 
 class Word(BaseModel):
@@ -58,3 +58,34 @@ async def test_a_message_that_is_none_names_the_field(body: bytes, param: str) -
 async def test_a_message_is_typed() -> None:
     message: Any = await read_message(Word, *request(b'{"word": "a"}'))
     assert message == Word(word="a")
+
+
+class Part(BaseModel):
+    weight: float = Field(gt=0)
+
+
+class Wish(BaseModel):
+    to: tuple[Part | str, ...] | str
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if isinstance(self.to, tuple) and len(set(map(str, self.to))) < len(self.to):
+            raise ValueError("named more than once.")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "param"),
+    [
+        ({"to": [{"weight": 0}]}, "to.0.weight: Input should be greater than 0.", "to.0.weight"),
+        ({"to": ["a", "a"]}, "The body: named more than once.", None),
+        ({}, "to: Field required.", "to"),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_clients_words(
+    value: object, message: str, param: str | None
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Wish.model_validate(value)
+    fault = fault_in(caught.value)
+    assert (str(fault), fault.param) == (message, param)

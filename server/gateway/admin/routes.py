@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import orjson
 from pydantic import Field, ValidationError
 
-from server.core.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
+from server.core.errors import Conflict, MethodNotAllowed, NotFound
 from server.core.settings.route import Member, RouteSettings
 from server.core.settings.section import Section
 from server.gateway.customers.administrators import demand_administrator
@@ -19,7 +19,7 @@ from server.gateway.routes import Routes
 from server.ledger.key import Key
 from server.ledger.ledger import Ledger
 from server.web.asgi import Receive, Scope, Send, send_json
-from server.web.bodies import read_message
+from server.web.bodies import fault_in, read_message
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,7 @@ class RoutesAdmin:
         try:
             route = RouteSettings.model_validate(wish.model_dump() | {"name": name})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadRequest(f"{where}: {first['msg']}.", param=where) from error
+            raise fault_in(error) from error
         changed = [other for other in self._routes.changed() if other.name != name]
         try:
             self._routes.check([*changed, route])
