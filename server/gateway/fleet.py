@@ -16,17 +16,10 @@ from server.core.dispatch import (
     policy_for,
     unseen_by,
 )
-from server.core.errors import (
-    BadRequest,
-    ModelNotFound,
-    Overloaded,
-    ProviderRefused,
-    Unavailable,
-)
-from server.core.limits import FASTCHAT_SUSPECT_S, RETRY_AFTER_S
+from server.core.limits import FASTCHAT_SUSPECT_S
 from server.core.rate import Rate
 from server.gateway.customers.whose import NOBODYS, Whose
-from server.gateway.sight.faults import WORKER_REFUSED
+from server.gateway.nobody import no_such_model, why_none
 from server.gateway.worker import Lease, Worker
 from server.wire.fleet import Ability, FleetView, GatewayView, Loads, WorkerView
 from server.wire.lanes import Lane
@@ -155,7 +148,10 @@ class Fleet:
         now = self._now()
         free = self._free(model, ability, lane, whose, but, now)
         if not free:
-            raise self._why_none(model, ability, but, now)
+            workers = self._by_model.get(model, ())
+            if not workers and model not in self._known:
+                raise no_such_model(model)
+            raise why_none(model, ability, workers, but, now)
         candidates: Sequence[Candidate] = ()
         worker = free[0]
         if len(free) > 1:
@@ -216,47 +212,6 @@ class Fleet:
             if worker.takes(model, ability, lane, whose, now)
             and (not but or worker.view.address not in but)
         ]
-
-    def _why_none(
-        self, model: str, ability: Ability, but: frozenset[str], now: float
-    ) -> BadRequest | ModelNotFound | Overloaded | ProviderRefused | Unavailable:
-        """Why none of them can."""
-        workers = self._by_model.get(model)
-        if not workers and model not in self._known:
-            return ModelNotFound(
-                f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
-                param="model",
-            )
-        able = [worker for worker in workers or () if ability in worker.view.abilities]
-        if workers and not able:
-            return BadRequest(
-                f"The model {model!r} does not serve {ability}.",
-                param="model",
-                code="unsupported_model",
-            )
-        up = [one for one in able if one.view.state == "ready" and one.view.address not in but]
-        if not up:
-            return Unavailable(
-                f"No worker for {model!r} is up at the moment; try again shortly.",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        breakers = [worker.breaker_of(model) for worker in up]
-        usable = sum(breaker.lets(now) for breaker in breakers)
-        if not usable and all(breaker.trouble == "denied" for breaker in breakers):
-            return ProviderRefused(
-                f"No worker for {model!r} is let in where it has to ask, or lets this gateway in; "
-                "the operator must check the keys.",
-                code=WORKER_REFUSED,
-            )
-        if not usable:
-            return Unavailable(
-                f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
-                retry_after_s=min(breaker.rests_for(now) for breaker in breakers),
-            )
-        return Overloaded(
-            f"Every worker for {model!r} is full ({usable} of them); try again shortly.",
-            retry_after_s=RETRY_AFTER_S,
-        )
 
     def context_length(self, models: Sequence[str]) -> int | None:
         """The longest context that any of `models` has here, None if that is not known of all."""

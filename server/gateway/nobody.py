@@ -1,0 +1,61 @@
+"""Why no worker can take a request now, in words for its client."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from server.core.errors import (
+    BadRequest,
+    ModelNotFound,
+    Overloaded,
+    ProviderRefused,
+    RequestError,
+    Unavailable,
+)
+from server.core.limits import RETRY_AFTER_S
+from server.gateway.sight.faults import WORKER_REFUSED
+from server.gateway.worker import Worker
+from server.wire.fleet import Ability
+
+
+def no_such_model(model: str) -> ModelNotFound:
+    return ModelNotFound(
+        f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
+        param="model",
+    )
+
+
+def why_none(
+    model: str, ability: Ability, workers: Collection[Worker], but: frozenset[str], now: float
+) -> RequestError:
+    """`workers`: all that serve `model`, none of which takes it. `but`: those that were asked."""
+    able = [worker for worker in workers if ability in worker.view.abilities]
+    if workers and not able:
+        return BadRequest(
+            f"The model {model!r} does not serve {ability}.",
+            param="model",
+            code="unsupported_model",
+        )
+    up = [one for one in able if one.view.state == "ready" and one.view.address not in but]
+    if not up:
+        return Unavailable(
+            f"No worker for {model!r} is up at the moment; try again shortly.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    breakers = [worker.breaker_of(model) for worker in up]
+    usable = sum(breaker.lets(now) for breaker in breakers)
+    if not usable and all(breaker.trouble == "denied" for breaker in breakers):
+        return ProviderRefused(
+            f"No worker for {model!r} is let in where it has to ask, or lets this gateway in; "
+            "the operator must check the keys.",
+            code=WORKER_REFUSED,
+        )
+    if not usable:
+        return Unavailable(
+            f"The workers for {model!r} keep failing and rest for a moment; try again shortly.",
+            retry_after_s=min(breaker.rests_for(now) for breaker in breakers),
+        )
+    return Overloaded(
+        f"Every worker for {model!r} is full ({usable} of them); try again shortly.",
+        retry_after_s=RETRY_AFTER_S,
+    )
