@@ -33,16 +33,16 @@ async def fetch(
     *,
     method: bytes = b"POST",
     within_s: float,
-    most_bytes: int = MAX_ANSWER_BYTES,
+    most_bytes: int | None = None,
 ) -> Said:
     """The whole answer. Raises `TransportError`, also when it is not there `within_s`, or longer
-    than `most_bytes`."""
+    than `most_bytes` (none said: `MAX_ANSWER_BYTES`)."""
     try:
         async with (
             asyncio.timeout(within_s),
             http.request(origin, path, body, headers, method=method) as answer,
         ):
-            return Said(answer.status, await _whole(answer, most_bytes))
+            return Said(answer.status, await _whole(answer, most_bytes or MAX_ANSWER_BYTES))
     except TimeoutError as error:
         raise CutOff(f"no answer within {within_s:g} s") from error
 

@@ -42,7 +42,9 @@ def test_a_quick_run_gets_every_answer_whole_and_prints_its_tables(tmp_path: Pat
     assert [one["way"] for one in found["cost"]] == ["gateway", "app", "peer"]
     assert all(one["whole"] == one["streams"] for one in found["crowds"])
     assert found["following"]["whole"] == found["following"]["readers"]
-    assert all(0 < one["langchain"] < 1 for one in found["shares"])
+    shares = [one["langchain"] for one in found["shares"]]
+    assert all(0 <= share < 1 for share in shares)  # sampled: a short run may miss it
+    assert any(shares)
 
 
 @pytest.mark.parametrize(
