@@ -88,7 +88,7 @@ class Journey:
         raise most_hopeful(reasons)
 
     def _taken(self, model: str) -> Lease:
-        but = NOTHING if self.lease is None else self.lease.tried
+        but = self._tried
         self.lease = lease = self._fleet.take(
             model,
             self._ability,
@@ -101,6 +101,11 @@ class Journey:
         self.tries += 1
         return lease
 
+    @property
+    def _tried(self) -> frozenset[str]:
+        """The addresses where it has been."""
+        return NOTHING if self.lease is None else self.lease.tried
+
     def not_sent(self) -> None:
         """The worker could not be reached, so nothing is asked twice."""
         self.tries -= 1
@@ -108,7 +113,7 @@ class Journey:
     @property
     def may_go_on(self) -> bool:
         """Whether another worker may be asked, and would be there."""
-        but = NOTHING if self.lease is None else self.lease.tried
+        but = self._tried
         if self.tries >= self._max_tries or not any(
             self._fleet.offers(model, self._ability, self.lane, self.whose, but)
             for model in self._models

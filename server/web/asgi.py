@@ -56,6 +56,11 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     headers = scope["headers"]
     if type(headers) is Headers:
         return headers.first.get(name)
+    return first_of(headers, name)
+
+
+def first_of(headers: Iterable[Header], name: bytes) -> bytes | None:
+    """The same, of headers alone."""
     return next((value for key, value in headers if key == name), None)
 
 

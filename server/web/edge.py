@@ -22,6 +22,7 @@ from server.web.asgi import (
     Scope,
     Send,
     Served,
+    first_of,
     found_in,
     header,
     send_json,
@@ -155,7 +156,7 @@ def known_host(settings: ServerSettings) -> Check:
     any_address = is_wildcard(settings.host)
 
     def find(headers: Iterable[Header]) -> None:
-        host = next((value for name, value in headers if name == b"host"), b"")
+        host = first_of(headers, b"host") or b""
         check_host(host.decode("latin-1").lower())
 
     def check_host(host: str) -> None:
@@ -192,7 +193,7 @@ def request_id_of(scope: Scope) -> str:
 def _introduction(headers: Iterable[Header]) -> tuple[str, bool]:
     """The client's own name for its request, empty if it has none that is well formed; whether a
     browser sends it on behalf of a web page."""
-    offered = next((value for name, value in headers if name == b"x-request-id"), b"")
+    offered = first_of(headers, b"x-request-id") or b""
     from_page = any(name == b"origin" for name, _ in headers)
     return offered.decode() if _REQUEST_ID.fullmatch(offered) else "", from_page
 

@@ -24,7 +24,7 @@ from server.ledger.budget import DAY_S
 from server.ledger.key import Key, digest_of
 from server.ledger.ledger import Batch, Ledger
 from server.ledger.usage import KEEP_DAYS
-from server.web.asgi import Header, Scope, found_in
+from server.web.asgi import Header, Scope, first_of, found_in
 from server.web.background import kept_running
 from server.wire.lanes import Lane
 
@@ -225,7 +225,7 @@ class Customers:
 
 def _digest_offered(headers: Iterable[Header]) -> bytes:
     """Of the key in the first `Authorization`, empty where there is none."""
-    offered = next((value for name, value in headers if name == b"authorization"), b"")
+    offered = first_of(headers, b"authorization") or b""
     if offered[:7].lower() != b"bearer ":
         return b""
     return sha256(offered[7:].strip()).digest()

@@ -50,7 +50,8 @@ class Incoming:
             if self.over:
                 return {"type": "http.disconnect"}
             if self._parts or (self.whole and not self._end_told):
-                return self._take()
+                body = self._take()
+                return {"type": "http.request", "body": body, "more_body": not self.whole}
             if self.late:
                 raise SlowRequest("The body came too slowly.")
             await self._wait()
@@ -74,10 +75,7 @@ class Incoming:
         """As `web.asgi.Served` says."""
         if self.over or not self.whole or self._end_told:
             return None
-        parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._taken()
-        return body
+        return self._take()
 
     @property
     def awaits_body(self) -> bool:
@@ -146,19 +144,16 @@ class Incoming:
             if receiver in self._receivers:
                 self._receivers.remove(receiver)
 
-    def _take(self) -> Message:
+    def _take(self) -> bytes:
+        """What is here of the body."""
         parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._taken()
-        return {"type": "http.request", "body": body, "more_body": not self.whole}
-
-    def _taken(self) -> None:
         self.expects = False
         self._end_told = self.whole
-        if self._parts:
+        if parts:
             self._drop()
             if self.line.paused:
                 self.line.regulate()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _drop(self) -> None:
         self.service.unread_bytes -= self.unread
