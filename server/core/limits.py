@@ -30,6 +30,15 @@ RESTART_MAX_S: Final = 30.0
 CRASHES_TO_QUARANTINE: Final = 5
 CRASH_WINDOW_S: Final = 60.0
 
+FROZEN_ASK_S: Final = 5.0
+"""The launcher asks each process so often whether it lives."""
+FROZEN_MISSES: Final = 6
+"""No answer to any of so many questions in a row (30 s), and it is replaced. Almost without
+processor time our processes answer within 1 s (`tests/system/test_starvation.py`)."""
+FROZEN_LATE_S: Final = 1.0
+"""When the launcher itself comes so much later than it wanted (the machine slept, or is out of
+memory), it says nothing about others that they did not answer, and counting begins anew."""
+
 CONNECT_S: Final = 2.0
 FIRST_TOKEN_S: Final = 60.0
 BETWEEN_TOKENS_S: Final = 30.0

@@ -76,8 +76,9 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
     address = address_of(listeners[0])
     if settings.shared_port:  # others must be able to reach this very process
         listeners.append(bind("127.0.0.1", 0))
+    own = address_of(listeners[-1])
     drain = Drain()
-    app = Remembering(build(settings, drain, say, address_of(listeners[-1])))
+    app = Remembering(build(settings, drain, say, own))
     server = DrainingServer(
         uvicorn.Config(
             app,
@@ -94,7 +95,7 @@ async def serve(settings: S, build: Build[S], say: Say) -> None:
         ),
         drain,
         settings.drain_s,
-        on_started=lambda: say(Report(state="ready", address=address)),
+        on_started=lambda: say(Report(state="ready", address=address, own=own)),
     )
     with suppress(SystemExit):  # uvicorn's way to say that the lifespan failed
         await server.serve(sockets=listeners)

@@ -46,6 +46,8 @@ class Report(Frozen):
     nothing any more)."""
     address: str = ""
     """`http://host:port`, once ready."""
+    own: str = ""
+    """The same, where nobody but this very process is reached: several may share `address`."""
 
 
 class Request(Frozen):

@@ -97,8 +97,11 @@ def _is_whole(state: LauncherState, rows: list[Row]) -> bool:
 def _why_not(home: Home, state: LauncherState | None) -> str:
     killed = f": the launcher with pid {state.pid} was killed" if state else ""
     lines = [f"Not running in {home.root}{killed}."]
-    for worker, wish in Desired(home.desired_file).set_aside.items():
+    desired = Desired(home.desired_file)
+    for worker, wish in desired.set_aside.items():
         lines.append(f"An operator wanted {worker}: {wish}; so it will be after the next start.")
+    if desired.unreadable:
+        lines.append(desired.unreadable)
     return "\n".join(lines)
 
 

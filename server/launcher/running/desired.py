@@ -34,9 +34,10 @@ class Desired:
             self._wishes = _WISHES.validate_json(file.read_bytes())
         except FileNotFoundError:
             pass
-        except (OSError, ValidationError) as error:
-            self.unreadable = f"{file} makes no sense, so every worker is started"
-            log.warning("cannot read what operators want", extra={"reason": str(error)[:200]})
+        except OSError as error:
+            self.unreadable = _told(file, f"cannot be read ({error.strerror})")
+        except ValidationError:
+            self.unreadable = _told(file, "makes no sense")
 
     @property
     def set_aside(self) -> dict[str, Wish]:
@@ -58,6 +59,13 @@ class Desired:
             log.warning("cannot write what operators want", extra={"reason": str(error)})
             return False
         return True
+
+
+def _told(file: Path, why: str) -> str:
+    return (
+        f"{file} {why}, so nobody knows which workers an operator has stopped or drained: each of "
+        "them is started. Mend the file before a start, or stop and drain them again after it."
+    )
 
 
 def _write(wishes: dict[str, Wish], file: Path) -> None:

@@ -13,6 +13,7 @@ from server.core.clock import Clock
 from server.core.limits import CRASHES_TO_QUARANTINE
 from server.launcher.running.child import Child, describe_exit
 from server.launcher.running.logs import printable
+from server.launcher.running.pulse import is_watched, until_frozen
 from server.launcher.running.restart import RestartPolicy
 from server.launcher.running.state import start_of
 from server.launcher.setup.plan import ChildPlan
@@ -68,6 +69,10 @@ class Keeper:
         """What is wanted of it has changed; ends a rest and a pause."""
         self._idle = asyncio.Event()
         """It has no process and gets none before it is called."""
+        self._up = asyncio.Event()
+        """It is ready, in this life,"""
+        self._own = ""
+        """and can be asked here, it and no other that shares its port."""
         self._leaving = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -168,6 +173,7 @@ class Keeper:
         except OSError as error:
             return f"no process could be started ({error.strerror})"
         self._child = child
+        self._up.clear()
         self._set(pid=child.pid, created=start_of(child.pid))
         if self._leaving.is_set() or not self._wanted:  # we were told to while it was starting
             child.kill()
@@ -183,11 +189,12 @@ class Keeper:
         loop = asyncio.get_running_loop()
         reasons: list[str] = []
 
-        def give_up() -> None:
-            reasons.append(f"not ready after {self.plan.deadline_s:g} s")
+        def give_up(why: str) -> None:
+            reasons.append(why)
             child.kill()
 
-        deadline = loop.call_later(self.plan.deadline_s, give_up)
+        too_late = f"not ready after {self.plan.deadline_s:g} s"
+        deadline = loop.call_later(self.plan.deadline_s, give_up, too_late)
 
         async def hear() -> None:
             nonlocal deadline
@@ -203,13 +210,21 @@ class Keeper:
                 self._heard(report)
 
         hearing = asyncio.create_task(hear())
+        watching = asyncio.create_task(self._watch(give_up))
         try:
             code = await child.wait()
             await asyncio.wait({hearing}, timeout=LAST_WORDS_S)
         finally:
             deadline.cancel()
             hearing.cancel()
+            watching.cancel()
         return reasons[0] if reasons else describe_exit(code)
+
+    async def _watch(self, give_up: Callable[[str], None]) -> None:
+        """From when it is ready: give it up once it is frozen."""
+        await self._up.wait()
+        if is_watched(self.plan.role):
+            give_up(await until_frozen(self._own, self._around.clock))
 
     def _heard(self, report: Report) -> None:
         detail = _sentence(report.detail)
@@ -217,6 +232,8 @@ class Keeper:
             self._policy.ready()
             self.plan = self.plan.keeping(report.address)
             self._set(status="ready", detail=detail, address=report.address)
+            self._own = report.own or report.address
+            self._up.set()
             if self.first.done():
                 self._around.note(f"{self.plan.name} is ready again at {report.address}.")
             self._settle(True)

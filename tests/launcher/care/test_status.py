@@ -157,6 +157,17 @@ def test_no_launcher_is_three(home: Home, capsys: pytest.CaptureFixture[str]) ->
     assert "Not running" in capsys.readouterr().out
 
 
+def test_wishes_that_cannot_be_read_are_told_with_what_to_do(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.desired_file.parent.mkdir(parents=True, exist_ok=True)
+    home.desired_file.write_text("{")
+    assert status(home, as_json=False, clock=SystemClock()) == 3
+    told = capsys.readouterr().out
+    assert f"{home.desired_file} makes no sense, so nobody knows which workers" in told
+    assert "stop and drain them again" in told
+
+
 def test_a_launcher_that_was_killed_is_three(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
