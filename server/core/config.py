@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from server.core.errors import ConfigError
+from server.core.yaml_file import KeyPath, read_yaml
 
 ENV_PREFIX = "SHORTLINE_"
 NESTED = "__"
 NO_SETTINGS = frozenset({"SHORTLINE_WEB"})
 """Variables that speak to the build (`hatch_build.py`), and may be left over from it."""
+MAX_SHOWN_CHARS = 100
+"""Of a wrong value, so that its line can be read."""
 
-KeyPath = tuple[str | int, ...]
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -43,108 +45,101 @@ def read_settings(
 
     Each section stands in one of the files only. Raises `ConfigError`.
     """
-    values, places = _read_all(files)
-    overrides = _overrides(environ or {})
-    if misplaced := list(_misplaced(values, overrides)):
-        raise ConfigError([_no_entry(at, count, environ or {}) for at, count in misplaced])
+    found = _read_all(files)
+    overrides, wrong = _overrides(environ or {})
+    problems = found.problems + wrong
+    if not found.is_whole:
+        if not found.values:
+            raise ConfigError(problems)
+        overrides = {}  # they may speak of what stands in the file that could not be read
+    for at, count in _misplaced(found.values, overrides):
+        problems.append(_no_entry(at, count, environ or {}))
     try:
-        return kind.model_validate(_merge(values, overrides))
+        settings = kind.model_validate(_merge(found.values, overrides))
+        if not problems:
+            return settings
     except ValidationError as error:
-        problems = [_explain(detail, files[0], places, overrides) for detail in error.errors()]
-        raise ConfigError(problems) from None
+        for detail in error.errors():
+            if detail["loc"] not in found.spoiled:
+                problems.append(_explain(detail, files[0], found.places, overrides))
+    raise ConfigError(problems)
 
 
-def _read_all(files: Sequence[Path]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """What stands in `files` together, and the place of each key: `FILE, line N`."""
-    values: dict[str, Any] = {}
-    places: dict[KeyPath, str] = {}
-    problems = []
+@dataclass(slots=True)
+class _Files:
+    """What stands in several files together."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
+    """`FILE, line N` of each key."""
+    problems: list[str] = field(default_factory=list)
+    spoiled: set[KeyPath] = field(default_factory=set)
+    """Keys of which `problems` tells already."""
+    is_whole: bool = True
+    """False: one of them could not be read."""
+
+
+def _read_all(files: Sequence[Path]) -> _Files:
+    read = _Files()
     for file in filter(Path.exists, files):
         try:
-            found, lines = read_yaml(file)
+            found = read_yaml(file)
         except ConfigError as error:
-            problems += error.problems
+            read.problems += error.problems
+            read.is_whole = False
             continue
-        here = {at: f"{file}, line {line}" for at, line in lines.items()}
-        problems += [
-            f"{here[key,]}: {key!r} stands in {places[key,]} as well"
-            for key in found
-            if key in values
+        here = {at: f"{file}, line {line}" for at, line in found.lines.items()}
+        read.problems += found.problems
+        read.problems += [
+            f"{place}: {at[0]!r} stands in {read.places[at]} as well"
+            for at, place in here.items()
+            if len(at) == 1 and at in read.places
         ]
-        values |= found
-        places |= here
-    if problems:
-        raise ConfigError(problems)
-    return values, places
+        read.values |= found.values
+        read.places |= here
+        read.spoiled |= found.spoiled
+    return read
 
 
-def read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """The mapping in `file`, and the line of each of its keys. Raises `ConfigError`."""
-    try:
-        text = file.read_text("utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is None:
-            return {}, {}
-        if not isinstance(root, yaml.MappingNode):
-            raise ConfigError([f"{file}, line 1: expected keys and values"])
-        lines = dict(_lines(root, file))
-        return yaml.safe_load(text), lines
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{file}: not UTF-8 (byte {error.start})"]) from error
-    except OSError as error:
-        raise ConfigError([f"{file}: {error.strerror}"]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([f"{file}{_mark(error)}: not YAML: {_reason(error)}"]) from error
-
-
-def _lines(node: yaml.Node, file: Path, at: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[Hashable] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise ConfigError([f"{file}, line {line}: {key.value!r} stands here twice"])
-            seen.add(key.value)
-            yield (*at, key.value), key.start_mark.line + 1
-            yield from _lines(value, file, (*at, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield (*at, index), item.start_mark.line + 1
-            yield from _lines(item, file, (*at, index))
-
-
-def _mark(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark else ""
-
-
-def _reason(error: yaml.YAMLError) -> str:
-    return getattr(error, "problem", None) or str(error)
-
-
-def _overrides(environ: Mapping[str, str]) -> dict[str, Any]:
-    """`SHORTLINE_A__B=v` as `{"a": {"b": "v"}}`; a value that starts like JSON is read as JSON."""
+def _overrides(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """`SHORTLINE_A__B=v` as `{"a": {"b": "v"}}`, and what is wrong with such variables."""
     tree: dict[str, Any] = {}
+    problems: list[str] = []
     for variable, value in environ.items():
-        if not variable.startswith(ENV_PREFIX) or variable in NO_SETTINGS:
-            continue
-        *sections, field = variable.removeprefix(ENV_PREFIX).lower().split(NESTED)
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-            if not isinstance(node, dict):
-                raise ConfigError([f"environment variable {variable}: {section} is set as a whole"])
-        node[field] = _parsed(variable, value)
-    return tree
+        if variable.startswith(ENV_PREFIX) and variable not in NO_SETTINGS:
+            try:
+                _put(tree, variable, value)
+            except ValueError as error:
+                problems.append(f"environment variable {variable}: {error}")
+    return tree, problems
 
 
-def _parsed(variable: str, value: str) -> Any:
+def _put(tree: dict[str, Any], variable: str, value: str) -> None:
+    """Raises `ValueError`, in words of ours."""
+    *sections, last = variable.removeprefix(ENV_PREFIX).lower().split(NESTED)
+    node = tree
+    for section in sections:
+        node = node.setdefault(section, {})
+        if not isinstance(node, dict):
+            raise ValueError(f"{section} is set as a whole")
+    node[last] = _parsed(value)
+
+
+def _parsed(value: str) -> Any:
+    """A value that starts like JSON is read as JSON."""
     if not value.startswith(("[", "{")):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_int=_whole)
     except ValueError as error:
-        raise ConfigError([f"environment variable {variable}: not JSON: {error}"]) from None
+        raise ValueError(f"not JSON: {error}") from None
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # Python's limit, in Python's words
+        raise ValueError("a number has too many digits") from None
 
 
 def _misplaced(base: Any, over: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
@@ -193,7 +188,7 @@ def _explain(detail: Any, file: Path, places: dict[KeyPath, str], overrides: dic
         wrong = "there is no such setting"
     elif detail["type"] not in {"missing", "value_error"} and _may_be_shown(at, detail["input"]):
         wrong = f"{wrong}, not {detail['input']!r}"
-    if _is_in(overrides, at):
+    if _is_in(overrides, at, places):
         variable = ENV_PREFIX + NESTED.join(str(part) for part in at).upper()
         return f"environment variable {variable}: {wrong}"
     holders = (at[:n] for n in range(len(at), 0, -1))
@@ -204,15 +199,18 @@ def _explain(detail: Any, file: Path, places: dict[KeyPath, str], overrides: dic
 def _may_be_shown(at: KeyPath, value: Any) -> bool:
     """Whether `value` is short to say and no secret."""
     secret = any(word in str(part) for part in at for word in ("secret", "key", "token"))
-    return isinstance(value, str | int | float | bool) and not secret
+    if isinstance(value, int):  # which Python does not even write when it is very long
+        return abs(value) < 10**MAX_SHOWN_CHARS and not secret
+    return isinstance(value, str | float) and len(str(value)) <= MAX_SHOWN_CHARS and not secret
 
 
-def _is_in(tree: Any, at: KeyPath) -> bool:
-    """Whether the value at `at`, or one that holds it, came from the environment."""
+def _is_in(tree: Any, at: KeyPath, places: Container[KeyPath]) -> bool:
+    """Whether the value at `at`, or one that holds it, came from the environment; what only has
+    parts from there is still that of the file where it stands."""
     for part in at:
         if not isinstance(tree, dict):
             return True
         if str(part) not in tree:
             return False
         tree = tree[str(part)]
-    return bool(at)
+    return bool(at) and not (isinstance(tree, dict) and at in places)

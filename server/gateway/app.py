@@ -81,7 +81,8 @@ class Gateway:
         path: str = scope["path"]
         ability = RELAYED.get(path)
         if ability is not None:
-            _only(scope, "POST")
+            if scope["method"] != "POST":
+                raise _only("POST")
             return self._relay.serve(ability, scope, receive, send)
         admin = self._admin.get("/".join(path.split("/", 3)[:3]))
         if admin is not None:
@@ -92,7 +93,8 @@ class Gateway:
         """What can be read. Raises `NotFound`."""
         if path not in (MODELS, METRICS, OPENAPI) and not path.startswith((f"{MODELS}/", OURS)):
             raise NotFound("There is nothing at this path; the API is at /v1.")
-        _only(scope, "GET")
+        if scope["method"] != "GET":
+            raise _only("GET")
         parts = self._parts
         if path == METRICS:
             _may_see_all(scope["state"].get("key"))
@@ -138,9 +140,8 @@ def _may_see_all(key: Key | None) -> None:
         raise Forbidden("A key that is held to some models may not read the metrics of all.")
 
 
-def _only(scope: Scope, method: str) -> None:
-    if scope["method"] != method:
-        raise MethodNotAllowed(f"This path takes {method} only.")
+def _only(method: str) -> MethodNotAllowed:
+    return MethodNotAllowed(f"This path takes {method} only.")
 
 
 def _described() -> bytes:

@@ -69,9 +69,9 @@ class Asking:
         Raises `TransportError` for one that did not begin to, `WorkerLost` for one that did.
         """
         asked = delivery.asked
-        if asked.stream or delivery.journey.tries > 1:
+        if asked.stream or delivery.tries > 1:
             delivery.limit.allow(FIRST_TOKEN_S if asked.stream else WHOLE_REQUEST_S)
-        movable = not (delivery.started or delivery.journey.is_last)
+        movable = not (delivery.started or delivery.is_last)
         if lease.worker.view.protocol == "fastchat":
             async with Movable() as moving:
                 lease.leave = moving.move if movable else None
@@ -94,9 +94,9 @@ class Asking:
     def _headers_of(self, delivery: Delivery) -> list[Header]:
         """What a worker is told of this request alone."""
         record = delivery.record
-        headers = [(b"x-request-id", record.request_id.encode()), *delivery.journey.whose]
-        if delivery.journey.lane != "normal":
-            headers.append((_PRIORITY, delivery.journey.lane.encode()))
+        headers = [(b"x-request-id", record.request_id.encode()), *delivery.whose]
+        if delivery.lane != "normal":
+            headers.append((_PRIORITY, delivery.lane.encode()))
         if delivery.asked.timeout_s is not None:
             left_ms = delivery.limit.left_s * 1000 + WORKER_LATER_MS
             headers.append((_DEADLINE, b"%d" % left_ms))
@@ -116,7 +116,7 @@ class Asking:
         except RequestError as error:
             if delivery.started or error.status not in TRY_ELSEWHERE:
                 raise
-            if not delivery.journey.may_go_on:
+            if not delivery.may_try_again:
                 raise
             raise Refused(error.status) from error
 
@@ -125,7 +125,7 @@ def _check(status: int, delivery: Delivery) -> None:
     """Raises what makes of a worker's error something else than an answer."""
     if status == 504 and delivery.asked.timeout_s is not None:
         raise DeadlineExceeded("The answer was not there in the time that you gave it.")
-    if status in TRY_ELSEWHERE and delivery.journey.may_go_on:
+    if status in TRY_ELSEWHERE and delivery.may_try_again:
         raise Refused(status)
     if status in DENIED:
         raise Denied(f"the worker answered {status}")

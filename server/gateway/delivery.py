@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
-from server.clients.connection import Header
 from server.clients.http import Answer
 from server.core.errors import BadAnswer, ConnectFailed, CutOff, TransportError, WorkerLost
 from server.core.limits import HEARTBEAT_S, SUSPECT_S
 from server.gateway.asked import Asked
 from server.gateway.breaker import Trouble
+from server.gateway.customers.grant import Grant
 from server.gateway.failover.delivered import Delivered, Shelf
 from server.gateway.failover.diverged import Diverged
 from server.gateway.failover.repeatable import repeatable
 from server.gateway.failover.splice import Splice
 from server.gateway.failover.told import Told
+from server.gateway.fleet import Fleet
 from server.gateway.journey import Journey
+from server.gateway.retry_budget import RetryBudget
 from server.gateway.sight.faults import PROVIDER_REFUSED
 from server.gateway.sight.record import Record
 from server.gateway.sight.usage import Usage, usage_of_stream, usage_of_whole
-from server.gateway.worker import Lease
 from server.web.asgi import Send
 from server.web.patience import Patience
 from server.web.relay import Stream, Upstream, is_stream, read_whole, send_answer
@@ -36,54 +37,38 @@ _OBJECT = re.compile(rb"\s*\{")
 NOTHING_USED = Usage(0, 0, "reported")
 
 
-class Delivery:
+class Delivery(Journey):
     """`started`: the client has been sent something, so only a stream can still go on elsewhere."""
 
     __slots__ = (
-        "_delivered",
-        "_heard_at",
-        "_limit_headers",
-        "_shelf",
-        "_told",
-        "_workers",
-        "asked",
-        "journey",
-        "lease",
-        "limit",
-        "record",
-        "send",
-        "started",
+        "_delivered", "_heard_at", "_shelf", "_told", "_workers", "limit", "send", "started",
         "usage",
-    )
+    )  # fmt: skip
+
+    _heard_at: float
 
     def __init__(
         self,
+        fleet: Fleet,
+        budget: RetryBudget,
+        models: Sequence[str],
         asked: Asked,
-        send: Send,
-        journey: Journey,
-        limit: Patience,
         record: Record,
+        grant: Grant,
+        limit: Patience,
+        send: Send,
         shelf: Shelf | None,
-        limit_headers: tuple[Header, ...] = (),
     ) -> None:
-        """`shelf`: where streams that may go on elsewhere are kept; None: they may not.
-
-        `limit_headers`: of the answer, about the limits of its key.
-        """
-        self.asked = asked
-        self.send = send
-        self.journey = journey
+        """`shelf`: where streams that may go on elsewhere are kept; None: they may not."""
+        super().__init__(fleet, budget, models, asked, record, grant)
         self.limit = limit
-        self.record = record
-        self.lease: Lease | None = None
+        self.send = send
         self.started = False
         self.usage: Usage | None = None
         self._shelf = shelf
-        self._limit_headers = limit_headers
         self._delivered: Delivered | None = None
         self._told: Told | None = None
         self._workers = 1
-        self._heard_at = 0.0
 
     def pass_on(self, upstream: Upstream) -> Awaitable[None]:
         """Once there is something to send, the request stays where it is, as long as it can."""
@@ -99,7 +84,7 @@ class Delivery:
         if 300 <= status < 400 or (status < 300 and not _OBJECT.match(body)):
             raise BadAnswer(f"a status {status} without a JSON object")
         self._settle(status, body)
-        await send_answer(self.send, upstream, body, self.limit, self._limit_headers)
+        await send_answer(self.send, upstream, body, self.limit, self.grant.meters.limit_headers())
         if status < 400:
             self.usage = usage_of_whole(body, len(self.asked.body))
             self.record.ended("complete", status)
@@ -133,7 +118,7 @@ class Delivery:
             self._settle(upstream.status)
             if self._delivered is not None and isinstance(upstream, Answer):
                 self._watch(upstream)
-            await stream.pass_on(self.send, None if again else self._limit_headers)
+            await stream.pass_on(self.send, None if again else self.grant.meters.limit_headers())
         except BaseException:
             self.usage = max(before or NOTHING_USED, self._used(stream))  # at least what it got
             raise
@@ -185,14 +170,14 @@ class Delivery:
     async def may_go_on(self, failure: TransportError | WorkerLost) -> bool:
         """Whether another worker may be asked after the last one's failure."""
         if not self.started:
-            return self.journey.may_go_on
+            return self.may_try_again
         if isinstance(failure, ConnectFailed) and self._told is not None:
-            return self.journey.may_go_on  # it was not sent there, so this is still the first try
+            return self.may_try_again  # it was not sent there, so this is still the first try
         if not isinstance(failure, WorkerLost) or self._workers >= MAX_WORKERS:
             return False
         if self._delivered is None or not self._delivered.is_whole or self.lease is None:
             return False
-        if not self.journey.stays_with(self.lease.model):
+        if not self.stays_with(self.lease.model):
             return False
         self._workers += 1
         self.record.note("another worker is to go on with the stream: it is asked the same again")
@@ -205,9 +190,15 @@ class Delivery:
         return True
 
     def close(self) -> None:
-        """What was kept is needed no more."""
+        """It is over, well or not: what was kept is needed no more, and what was used is told."""
         if self._delivered is not None:
             self._delivered.drop()
+        record = self.record
+        record.retry_refused = self.refused
+        record.usage = used = self.usage
+        if used is not None:
+            failed = record.outcome != "complete"
+            self.grant.settle(used.prompt_tokens, used.completion_tokens, failed=failed)
 
     def _settle(self, status: int, body: bytes = b"") -> None:
         """From here on it stays. Raises `CutOff` if it was to move in this very moment."""

@@ -20,11 +20,9 @@ from server.core.limits import FASTCHAT_SUSPECT_S
 from server.core.rate import Rate
 from server.gateway.customers.whose import NOBODYS, Whose
 from server.gateway.nobody import no_such_model, why_none
-from server.gateway.worker import Lease, Worker
+from server.gateway.worker import NOTHING, Lease, Worker
 from server.wire.fleet import Ability, FleetView, GatewayView, Loads, WorkerView
 from server.wire.lanes import Lane
-
-NOTHING: frozenset[str] = frozenset()
 
 
 class Fleet:
@@ -146,9 +144,9 @@ class Fleet:
         they rest because keys are wrong, `Overloaded` when they are full.
         """
         now = self._now()
-        free = self._free(model, ability, lane, whose, but, now)
+        workers = self._by_model.get(model, ())
+        free = [one for one in workers if one.takes(model, ability, lane, whose, but, now)]
         if not free:
-            workers = self._by_model.get(model, ())
             if not workers and model not in self._known:
                 raise no_such_model(model)
             raise why_none(model, ability, workers, but, now)
@@ -159,14 +157,25 @@ class Fleet:
             chosen = self._choose(candidates, self._policy(model), affinity)
             worker = self._workers[chosen.address]
         return Lease(
-            worker, model, ability, but, request_id, self._waiting, candidates, self._now, whose
+            worker,
+            model,
+            ability,
+            but,
+            request_id,
+            self._waiting,
+            candidates,
+            self._now,
+            now,
+            whose,
         )
 
     def offers(
         self, model: str, ability: Ability, lane: Lane, whose: Whose, but: frozenset[str]
     ) -> bool:
         """Whether `take` would find somebody."""
-        return bool(self._free(model, ability, lane, whose, but, self._now()))
+        now = self._now()
+        workers = self._by_model.get(model, ())
+        return any(one.takes(model, ability, lane, whose, but, now) for one in workers)
 
     def _policy(self, model: str) -> Policy:
         """For one request to `model`."""
@@ -195,23 +204,6 @@ class Fleet:
             chosen = affine(candidates, affinity, otherwise=policy)
         assert chosen is not None  # there are some
         return chosen
-
-    def _free(
-        self,
-        model: str,
-        ability: Ability,
-        lane: Lane,
-        whose: Whose,
-        but: frozenset[str],
-        now: float,
-    ) -> list[Worker]:
-        """The workers that can take a request now."""
-        return [
-            worker
-            for worker in self._by_model.get(model, ())
-            if worker.takes(model, ability, lane, whose, now)
-            and (not but or worker.view.address not in but)
-        ]
 
     def context_length(self, models: Sequence[str]) -> int | None:
         """The longest context that any of `models` has here, None if that is not known of all."""

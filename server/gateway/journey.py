@@ -15,55 +15,46 @@ from server.core.errors import (
     RequestError,
     Unavailable,
 )
-from server.core.limits import MAX_TRIES, RETRY_AFTER_S, TRIES_PER_REQUEST
+from server.core.limits import MAX_TRIES, TRIES_PER_REQUEST
+from server.gateway.asked import Asked
+from server.gateway.customers.grant import Grant
 from server.gateway.customers.whose import Whose
-from server.gateway.fleet import NOTHING, Fleet
+from server.gateway.fleet import Fleet
+from server.gateway.nobody import no_such_targets
 from server.gateway.retry_budget import RetryBudget
 from server.gateway.sight.record import Record
-from server.gateway.worker import Lease
-from server.wire.fleet import Ability
-from server.wire.lanes import Lane
+from server.gateway.worker import NOTHING, Lease
 
 
 class Journey:
     """`tries`: how many workers were sent the request."""
 
     __slots__ = (
-        "_ability",
-        "_budget",
-        "_fleet",
-        "_max_tries",
-        "_models",
-        "_record",
-        "affinity",
-        "lane",
-        "lease",
-        "refused",
-        "tries",
-        "whose",
-    )
+        "_budget", "_fleet", "_max_tries", "_models", "affinity", "asked", "grant", "lane",
+        "lease", "record", "refused", "tries", "whose",
+    )  # fmt: skip
 
     def __init__(
         self,
         fleet: Fleet,
         budget: RetryBudget,
         models: Sequence[str],
-        ability: Ability,
+        asked: Asked,
         record: Record,
-        lane: Lane,
-        whose: Whose,
+        grant: Grant,
     ) -> None:
         """`record`: where it is noted which models were passed over."""
         self._fleet = fleet
         self._budget = budget
         self._models = models
-        self._ability = ability
-        self._record = record
         self._max_tries = min(TRIES_PER_REQUEST + len(models) - 1, MAX_TRIES)
+        self.asked = asked
+        self.record = record
+        self.grant = grant
+        self.lane = grant.lane
+        self.whose: Whose = grant.meters.whose
         self.affinity: bytes | None = None
         """What belongs together should meet the same worker."""
-        self.lane = lane
-        self.whose = whose
         self.lease: Lease | None = None
         """The last one."""
         self.tries = 0
@@ -76,46 +67,44 @@ class Journey:
         serve, none of which can, it is the most hopeful of their reasons."""
         if self.tries:
             self._budget.spend()
-        if len(self._models) == 1:
-            return self._taken(self._models[0])
+        models, name = self._models, self.asked.model
+        if len(models) == 1 and models[0] == name:
+            return self._taken(name)
         reasons: list[RequestError] = []
-        for model in self._models:
+        for model in models:
             try:
                 return self._taken(model)
             except (BadRequest, ModelNotFound, Overloaded, ProviderRefused, Unavailable) as reason:
                 reasons.append(reason)
-                self._record.note(f"{model!r} was passed over: {reason.message}")
+                self.record.note(f"{model!r} was passed over: {reason.message}")
+        if all(isinstance(reason, ModelNotFound) for reason in reasons):
+            raise no_such_targets(name, models)
         raise most_hopeful(reasons)
 
     def _taken(self, model: str) -> Lease:
-        but = self._tried
+        last = self.lease
         self.lease = lease = self._fleet.take(
             model,
-            self._ability,
-            self._record.request_id,
+            self.asked.ability,
+            self.record.request_id,
             lane=self.lane,
-            but=but,
+            but=NOTHING if last is None else last.tried,
             affinity=self.affinity,
             whose=self.whose,
         )
         self.tries += 1
         return lease
 
-    @property
-    def _tried(self) -> frozenset[str]:
-        """The addresses where it has been."""
-        return NOTHING if self.lease is None else self.lease.tried
-
     def not_sent(self) -> None:
         """The worker could not be reached, so nothing is asked twice."""
         self.tries -= 1
 
     @property
-    def may_go_on(self) -> bool:
+    def may_try_again(self) -> bool:
         """Whether another worker may be asked, and would be there."""
-        but = self._tried
+        but = NOTHING if self.lease is None else self.lease.tried
         if self.tries >= self._max_tries or not any(
-            self._fleet.offers(model, self._ability, self.lane, self.whose, but)
+            self._fleet.offers(model, self.asked.ability, self.lane, self.whose, but)
             for model in self._models
         ):
             return False
@@ -128,7 +117,7 @@ class Journey:
         """From here on only workers of `model` will do. Whether one more may be asked."""
         self._models = (model,)
         self._max_tries = self.tries + 1
-        return self.may_go_on
+        return self.may_try_again
 
     @property
     def is_last(self) -> bool:
@@ -142,9 +131,4 @@ def most_hopeful(reasons: Sequence[RequestError]) -> RequestError:
         for reason in reasons:
             if isinstance(reason, kind):
                 return reason
-    if all(isinstance(reason, ModelNotFound) for reason in reasons):
-        return Unavailable(
-            "None of the models that this name stands for is up; try again shortly.",
-            retry_after_s=RETRY_AFTER_S,
-        )
     return next(reason for reason in reasons if not isinstance(reason, ModelNotFound))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from server.core.errors import (
     BadRequest,
@@ -12,15 +13,29 @@ from server.core.errors import (
     RequestError,
     Unavailable,
 )
-from server.core.limits import RETRY_AFTER_S
+from server.core.limits import RETRY_AFTER_MAX_S, RETRY_AFTER_S
 from server.gateway.sight.faults import WORKER_REFUSED
 from server.gateway.worker import Worker
 from server.wire.fleet import Ability
+
+MAX_NAMED: Final = 5
+"""Of the models that a route leads to, so that the message can be read."""
 
 
 def no_such_model(model: str) -> ModelNotFound:
     return ModelNotFound(
         f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
+        param="model",
+    )
+
+
+def no_such_targets(name: str, models: Collection[str]) -> ModelNotFound:
+    """Of the route `name`: `models` are all that it leads to, and nobody ever offered one."""
+    named = ", ".join(map(repr, list(models)[:MAX_NAMED]))
+    more = f" and {len(models) - MAX_NAMED} more" if len(models) > MAX_NAMED else ""
+    return ModelNotFound(
+        f"{name!r} stands for {named}{more}, and no such model exists here; "
+        "GET /v1/models lists those that do.",
         param="model",
     )
 
@@ -37,6 +52,11 @@ def why_none(
             code="unsupported_model",
         )
     up = [one for one in able if one.view.state == "ready" and one.view.address not in but]
+    if workers and all(one.view.state == "draining" for one in able):
+        return Unavailable(
+            f"An operator has taken every worker for {model!r} out of service for now.",
+            retry_after_s=RETRY_AFTER_MAX_S,
+        )
     if not up:
         return Unavailable(
             f"No worker for {model!r} is up at the moment; try again shortly.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -34,6 +35,8 @@ from server.web.memory import give_back
 from server.wire.fleet import GatewayView, Loads
 from server.wire.process import GatewayProcess, app_key
 
+log = logging.getLogger(__name__)
+
 FIRST_VIEW_S = 3.0
 """Without a word from the controller for so long, it starts without one."""
 
@@ -52,6 +55,7 @@ class Parts:
             own.id, method=settings.dispatch, expected=settings.expected_models, clock=clock
         )
         self.routes = Routes(gateway.routes)
+        self._expected = settings.expected_models
         self.ledger = Ledger.open(Path(settings.ledger_file)) if settings.ledger_file else None
         self.customers = Customers(
             self.ledger,
@@ -115,6 +119,7 @@ class Parts:
     async def _follow(self, heard: asyncio.Event) -> None:
         told = ""
         """The controller that knows that we demand keys."""
+        settled = False
         async for view in self.controller.follow(self.own):
             if isinstance(view, Loads):
                 self.fleet.hear(view)
@@ -123,10 +128,21 @@ class Parts:
                 self.http.forget(origin)
             self.roll.look(self.fleet.workers())
             heard.set()
+            if view.settled and not settled:
+                settled = True
+                self._tell_missing()
             if not self.customers.open and view.controller != told:
                 with suppress(TransportError):  # the next view comes soon
                     await self.controller.close_to_strangers()
                     told = view.controller
+
+    def _tell_missing(self) -> None:
+        """Once, in the log: they may come later, so it is no mistake yet."""
+        there = {*self.fleet.models(), *self._expected}
+        for route in self.routes.all():
+            if missing := self.routes.missing(route, there):
+                fields = {"route": route.name, "missing": ", ".join(missing)}
+                log.warning("a route leads to models that are not there", extra=fields)
 
     def _models(self) -> set[str]:
         return set(offered(self.fleet, self.routes))

@@ -23,12 +23,10 @@ from server.gateway.affinity import Affinity, affinity_key
 from server.gateway.asked import Asked, parse_asked
 from server.gateway.asking import Asking, told, trouble_of
 from server.gateway.customers.customers import OURS, Customers
-from server.gateway.customers.grant import Grant
 from server.gateway.customers.whose import told_by_app
 from server.gateway.delivery import Delivery
 from server.gateway.failover.delivered import Shelf
 from server.gateway.fleet import Fleet
-from server.gateway.journey import Journey
 from server.gateway.retry_budget import RetryBudget
 from server.gateway.routes import Routes
 from server.gateway.sight.record import Record
@@ -109,41 +107,34 @@ class Relay:
             grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
         with grant:
             record.admitted()
-            whose = told_by_app(key.id, scope) if key is OURS else grant.meters.whose
-            journey = Journey(
-                self.fleet, self.budget, models, asked.ability, record, grant.lane, whose
-            )
-            if self.affinity != "none":
-                journey.affinity = affinity_key(self.affinity, scope, asked.fields)
             limit = Patience(receive, self.drain, WHOLE_REQUEST_S, asked.timeout_s)
             grant.when_revoked(limit.revoke)
             shelf = self.shelf if self.failover else None
             delivery = Delivery(
-                asked, send, journey, limit, record, shelf, grant.meters.limit_headers()
+                self.fleet, self.budget, models, asked, record, grant, limit, send, shelf
             )
+            if key is OURS:
+                delivery.whose = told_by_app(key.id, scope)
+            if self.affinity != "none":
+                delivery.affinity = affinity_key(self.affinity, scope, asked.fields)
             try:
                 with limit:
                     await self._deliver(delivery)
             except RequestError as error:
-                await self._end(delivery, grant, error)
+                await self._end(delivery, error)
             finally:
                 delivery.close()
-                record.retry_refused = journey.refused
-                record.usage = used = delivery.usage
-                if used is not None:
-                    failed = record.outcome != "complete"
-                    grant.settle(used.prompt_tokens, used.completion_tokens, failed=failed)
 
-    async def _end(self, delivery: Delivery, grant: Grant, error: RequestError) -> None:
+    async def _end(self, delivery: Delivery, error: RequestError) -> None:
         """Say in a stream that has begun why it ends; before that it is the edge that says it."""
         if isinstance(error, UpstreamTimeout) and delivery.lease is not None:
             delivery.lease.fail("late")
             delivery.record.failed(delivery.lease.worker.view.address, "late", error)
         if not delivery.started:
-            if not delivery.journey.tries:
-                grant.cancel(counts=not isinstance(error, ModelNotFound))
+            if not delivery.tries:
+                delivery.grant.cancel(counts=not isinstance(error, ModelNotFound))
             elif error.code not in PERHAPS_USED:
-                grant.settle(0, 0, failed=True)
+                delivery.grant.settle(0, 0, failed=True)
             raise error
         record = delivery.record
         record.ended_by(error)
@@ -159,10 +150,9 @@ class Relay:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Ask one worker after another until one has answered."""
-        journey, record = delivery.journey, delivery.record
+        record = delivery.record
         while True:
-            with journey.take() as lease:
-                delivery.lease = lease
+            with delivery.take() as lease:
                 record.chose(lease.worker.view.address, lease.candidates, lease.model)
                 if not delivery.asked.generates:
                     lease.release()
@@ -180,7 +170,7 @@ def _note_failure(delivery: Delivery, lease: Lease, failure: TransportError | Wo
     trouble = trouble_of(failure)
     lease.fail(trouble)
     if trouble == "refused":
-        delivery.journey.not_sent()
+        delivery.not_sent()
     address = lease.worker.view.address
     delivery.record.failed(address, trouble, failure)
     log.warning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from random import random
 
 from server.core.settings.route import Member, RouteSettings, check_routes
@@ -40,17 +40,34 @@ class Routes:
         route = self._known.get(name)
         if route is None:
             return (name,)
-        found: dict[str, None] = {}
-        self._collect(route, found)
-        return tuple(found)
+        return tuple(_ends(route, self._known))
 
-    def _collect(self, route: RouteSettings, found: dict[str, None]) -> None:
-        for model in (*drawn(route.to), *route.fallback):
-            inner = self._known.get(model)
-            if inner is None or model == route.name:
-                found[model] = None
-            else:
-                self._collect(inner, found)
+    def missing(self, route: RouteSettings, there: Container[str]) -> list[str]:
+        """The models that `route` leads to in the end which are not `there`."""
+        return sorted(model for model in _ends(route, self._known) if model not in there)
+
+
+def _ends(route: RouteSettings, known: Mapping[str, RouteSettings]) -> dict[str, None]:
+    """The models that `route` leads to, in the order in which they are asked."""
+    found: dict[str, None] = {}
+    _collect(route, known, found, set())
+    return found
+
+
+def _collect(
+    route: RouteSettings,
+    known: Mapping[str, RouteSettings],
+    found: dict[str, None],
+    passed: set[str],
+) -> None:
+    """`passed`: routes whose models are found; a second way there leads to nothing new."""
+    passed.add(route.name)
+    for model in (*drawn(route.to), *route.fallback):
+        inner = known.get(model)
+        if inner is None or model == route.name:
+            found[model] = None
+        elif model not in passed:
+            _collect(inner, known, found, passed)
 
 
 def drawn(members: tuple[Member, ...]) -> list[str]:

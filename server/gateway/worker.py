@@ -15,6 +15,7 @@ from server.gateway.tally import Tally
 from server.wire.fleet import Ability, WorkerView
 from server.wire.lanes import Lane
 
+NOTHING: Final[frozenset[str]] = frozenset()
 BEYOND: Final = 4
 """Requests that may be sent to a full worker at once, of those for whom others may have to go."""
 
@@ -24,6 +25,7 @@ class Worker:
     they are."""
 
     __slots__ = (
+        "_abilities",
         "_breakers",
         "_gateway_id",
         "capacity",
@@ -50,6 +52,8 @@ class Worker:
 
     def _take_over(self, view: WorkerView) -> None:
         self.view = view
+        self._abilities = view.abilities if view.state == "ready" else ()
+        """Those that it can be asked for now."""
         self.capacity = view.slots + view.queue
         load = view.load
         ours = load.by_gateway.get(self._gateway_id, 0)
@@ -70,13 +74,22 @@ class Worker:
         states = {breaker.state(now) for breaker in self._breakers.values()}
         return next((s for s in ("open", "half_open") if s in states), "closed")
 
-    def takes(self, model: str, ability: Ability, lane: Lane, whose: Whose, now: float) -> bool:
-        """Whether it can be sent a request now."""
-        view = self.view
-        if view.state != "ready" or ability not in view.abilities:
+    def takes(
+        self,
+        model: str,
+        ability: Ability,
+        lane: Lane,
+        whose: Whose,
+        but: frozenset[str],
+        now: float,
+    ) -> bool:
+        """Whether it can be sent a request now that has been at `but`."""
+        if ability not in self._abilities:
             return False
         breaker = self._breakers.get(model)
         if breaker is not None and not breaker.lets(now):
+            return False
+        if but and self.view.address in but:
             return False
         return len(self.leases) + self.others < self.capacity or not self.full(lane, whose)
 
@@ -155,10 +168,12 @@ class Lease:
         request_id: str,
         waiting: dict[str, Lease],
         candidates: Sequence[Candidate],
-        now: Callable[[], float],
+        clock: Callable[[], float],
+        now: float,
         whose: Whose,
     ) -> None:
-        """`but`: where the request has been before. `waiting`: the leases of all, by their ids."""
+        """`but`: where the request has been before. `waiting`: the leases of all, by their ids.
+        `now`: as the `clock` has just said."""
         self.worker = worker
         self.model = model
         self.ability = ability
@@ -170,11 +185,11 @@ class Lease:
         self.leave_if_quiet: Callable[[], None] | None = None
         """Set while a stream may go on elsewhere: hangs up if nothing has come for a while."""
         self.moved = False
-        self._now = now
-        self._since = now()
+        self._now = clock
+        self._since = now
         self._first_byte_s: float | None = None
-        self._breaker = worker.breaker_of(model)
-        self._probe = self._breaker.begin()
+        self._breaker = breaker = worker.breaker_of(model)
+        self._probe = breaker.begin()
         worker.leases[self] = whose
         self._request_id = request_id
         self._waiting = waiting

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,91 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 )
 def test_each_mistake_is_told_in_words(text: str, says: str, tmp_path: Path) -> None:
     assert any(says in problem for problem in problems(text, tmp_path))
+
+
+def test_mistakes_that_hid_behind_others_are_told_with_them(tmp_path: Path) -> None:
+    text = (
+        "controller: {host: 0.0.0.0, port: 1, port: 80a}\n"
+        "openai_api:\n"
+        "  host: 0.0.0.0\n"
+        "  prot: 1\n"
+        "  routes: [{name: a, to: b}, {name: b, to: a}, {name: c, to: 7}]\n"
+        "models:\n"
+        "  - {name: m, path: x, slots: 0}\n"
+        "  - {name: m, path: x}\n"
+    )
+    environ = {
+        "SHORTLINE_MODELS__7__SLOTS": "1",
+        "SHORTLINE_LAUNCHER": "{1",
+        "SHORTLINE_CHAT__GRACE_S": "-1",
+    }
+    told = problems(text, tmp_path, environ)
+    for part in (
+        "line 1: 'port' stands here twice",
+        "environment variable SHORTLINE_LAUNCHER: not JSON",
+        "SHORTLINE_MODELS__7__SLOTS: models has no entry 7",
+        "line 1: controller.port: Input should be a valid integer",
+        "line 1: controller.secret: host '0.0.0.0' can be reached",
+        "line 2: openai_api.api_keys: host '0.0.0.0' can be reached",
+        "line 4: openai_api.prot: there is no such setting",
+        "line 5: openai_api.routes.2.to: Input should be a valid tuple, not 7",
+        "line 5: openai_api.routes: routes lead in a circle: a > b > a",
+        "line 7: models.0.slots: Input should be greater",
+        "line 6: models: named more than once: m",
+        "environment variable SHORTLINE_CHAT__GRACE_S: Input should be greater",
+    ):
+        assert [part in problem for problem in told].count(True) == 1, (part, told)
+    assert len(told) == 12
+
+
+def test_beside_a_file_that_is_not_yaml_the_other_is_read(tmp_path: Path) -> None:
+    files = two_files(tmp_path, "models: [", "api: {prot: 1}")
+    environ = {"SHORTLINE_MODELS__0__SLOTS": "8", "SHORTLINE_CHAT": "[1"}
+    with pytest.raises(ConfigError) as caught:
+        read_settings(FleetSettings, *files, environ=environ)
+    not_yaml, not_json, unknown = caught.value.problems
+    assert "not YAML" in not_yaml
+    assert "SHORTLINE_CHAT: not JSON" in not_json
+    assert unknown == f"{files[1]}, line 1: api.prot: there is no such setting"
+
+
+def test_of_a_file_that_is_not_yaml_nothing_else_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("name: [", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ProviderSettings, file)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("key", [{}, {"require_api_key": "perhaps"}, {"api_keys": ["short"]}])
+def test_what_follows_from_a_mistake_is_not_told_as_another(
+    key: dict[str, object], tmp_path: Path
+) -> None:
+    environ = {"SHORTLINE_OPENAI_API": json.dumps({"host": "0.0.0.0"} | key)}
+    assert len(problems("", tmp_path, environ)) == 1
+
+
+LONG = "1" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        (f"controller: {{port: {LONG}}}", {}),
+        (f"controller: {{port: 0x{LONG}}}", {}),
+        (f"controller: {{port: {LONG[:4000]}}}", {}),
+        (f"models: [{{name: a, path: b, speed: {LONG[:4000]}}}]", {}),
+        ("", {"SHORTLINE_CONTROLLER__PORT": LONG}),
+        ("", {"SHORTLINE_CONTROLLER": f'{{"port": {LONG}}}'}),
+        ("", {"SHORTLINE_CONTROLLER__PORT": "x" * 5000}),
+    ],
+)
+def test_a_very_long_value_is_refused_in_a_short_line_of_ours(
+    text: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    (told,) = problems(text, tmp_path, environ)
+    assert "set_int_max_str_digits" not in told
+    assert len(told) < 200
 
 
 def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:

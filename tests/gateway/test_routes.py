@@ -58,6 +58,19 @@ def test_a_change_that_makes_a_circle_changes_nothing() -> None:
     assert routes.models_for("r") == ("a",)
 
 
+def test_what_is_missing_is_what_nobody_offers_at_the_end_of_every_way() -> None:
+    routes = Routes([route("inner", ["b", "c"]), route("m", "m", "d")])
+    outer = route("outer", "a", "inner", "m")
+    assert routes.missing(outer, {"a", "c", "inner"}) == ["b", "d", "m"]
+    assert routes.missing(outer, {"a", "b", "c", "d", "m"}) == []
+
+
+def test_many_ways_to_one_model_are_gone_once() -> None:
+    """Two to the 60th ways lead to the end."""
+    steps = [route(f"{side}{n}", [f"r{n + 1}", f"s{n + 1}"]) for n in range(60) for side in "rs"]
+    assert set(Routes(steps).models_for("r0")) == {"r60", "s60"}
+
+
 @given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=20))
 def test_every_member_has_a_place_whatever_its_weight(weights: list[float]) -> None:
     to = [{"model": f"m{i}", "weight": weight} for i, weight in enumerate(weights)]

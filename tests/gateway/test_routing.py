@@ -54,7 +54,7 @@ async def test_a_chain_goes_on_where_a_models_workers_cannot_serve(ask: dict[str
 @pytest.mark.parametrize(
     ("workers", "status", "code"),
     [
-        ([], 503, "unavailable"),
+        ([view("http://127.0.0.1:1", state="suspect")], 503, "unavailable"),
         ([view("http://127.0.0.1:1", load={"running": 4})], 429, "overloaded"),
         ([view("http://127.0.0.1:1", abilities=("embeddings",))], 400, "unsupported_model"),
     ],
@@ -66,6 +66,26 @@ async def test_a_chain_without_hope_says_why(
     async with gateway(*workers, settings=chain) as served:  # type: ignore[arg-type]
         answer = await served.client.post(CHAT, json=ask | {"model": "best"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("route", "named"),
+    [
+        ({"name": "best", "to": "m", "fallback": ["k"]}, "'m', 'k'"),
+        ({"name": "best", "to": "m"}, "'m'"),
+    ],
+)
+async def test_a_route_to_models_that_nobody_ever_offered_is_not_found(
+    route: dict[str, object], named: str, ask: dict[str, object]
+) -> None:
+    async with gateway(settings=routed(route)) as served:
+        answer = await served.client.post(CHAT, json=ask | {"model": "best"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        assert "retry-after" not in answer.headers
+        assert answer.json()["error"]["message"] == (
+            f"'best' stands for {named}, and no such model exists here; "
+            "GET /v1/models lists those that do."
+        )
 
 
 async def test_a_worker_that_keeps_failing_is_left_alone_and_tried_again(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
 from server.core.limits import DRAIN_S
 from server.core.settings.app import AppSettings, ChatSettings
 from server.core.settings.controller import ControllerSettings
 from server.core.settings.gateway import GatewaySettings
 from server.core.settings.model import ModelSettings
-from server.core.settings.section import Section
+from server.core.settings.section import Section, read_beside
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -35,16 +35,21 @@ class FleetSettings(Section):
     api: AppSettings = Field(default_factory=AppSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
 
-    @field_validator("models", mode="before")
+    @field_validator("models", mode="wrap")
     @classmethod
-    def _none_at_all(cls, models: object) -> object:
-        return () if models is None else models  # the key stands there, all below it is a comment
-
-    @field_validator("models")
-    @classmethod
-    def _different_names(cls, models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
-        names = [model.name for model in models]
+    def _different_names(cls, models: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        models = () if models is None else models  # the key stands there, all below is a comment
+        names = _names_of(models)
         twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"named more than once: {', '.join(twice)}")
-        return models
+        wrong = f"named more than once: {', '.join(twice)}" if twice else ""
+        return read_beside(wrong, models, read)
+
+
+def _names_of(models: Any) -> list[str]:
+    """Also of those with other mistakes."""
+    listed = models if isinstance(models, list | tuple) else []
+    said = [
+        model.get("name") if isinstance(model, dict) else getattr(model, "name", None)
+        for model in listed
+    ]
+    return [name for name in said if isinstance(name, str)]

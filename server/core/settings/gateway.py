@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from server.core.secrets import Secret
 from server.core.settings.route import RouteSettings, check_routes
-from server.core.settings.section import Port, Section, ServerSettings, is_loopback
+from server.core.settings.section import Port, Section, ServerSettings, is_loopback, read_beside
 
 MIN_KEY_CHARS = 8
 
@@ -29,11 +37,11 @@ class GatewaySettings(ServerSettings):
     """0: choose a free one."""
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that share this port."""
-    api_keys: tuple[Secret, ...] = ()
-    """When there is one, every request needs one of them as `Authorization: Bearer …`, or one made
-    by `startup.py key create`."""
     require_api_key: bool = False
     """True: every request needs a key, also while there is none."""
+    api_keys: tuple[Secret, ...] = Field(default=(), validate_default=True)
+    """When there is one, every request needs one of them as `Authorization: Bearer …`, or one made
+    by `startup.py key create`."""
     routes: tuple[RouteSettings, ...] = ()
     """Aliases, groups and fallback chains: `{name: gpt-4o, to: [a, b], fallback: [c]}`."""
     affinity: Literal["none", "session", "prefix"] = "none"
@@ -47,11 +55,15 @@ class GatewaySettings(ServerSettings):
     tracing: TracingSettings = Field(default_factory=TracingSettings)
     """See below."""
 
-    @field_validator("routes")
+    @field_validator("routes", mode="wrap")
     @classmethod
-    def _lead_somewhere(cls, routes: tuple[RouteSettings, ...]) -> tuple[RouteSettings, ...]:
-        check_routes(routes)
-        return routes
+    def _lead_somewhere(cls, routes: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        wrong = ""
+        try:
+            check_routes(_readable(routes))
+        except ValueError as error:
+            wrong = str(error)
+        return read_beside(wrong, routes, read)
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -69,12 +81,24 @@ class GatewaySettings(ServerSettings):
                 raise ValueError(f"a key has at least {MIN_KEY_CHARS} plain characters, no spaces")
         return keys
 
-    @model_validator(mode="after")
-    def _keys_beyond_loopback(self) -> Self:
-        if not is_loopback(self.host) and not (self.api_keys or self.require_api_key):
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_beyond_loopback(
+        cls, keys: tuple[Secret, ...], info: ValidationInfo
+    ) -> tuple[Secret, ...]:
+        known = info.data  # what is wrong is not there, and told already
+        host, required = known.get("host"), known.get("require_api_key", True)
+        if host is not None and not is_loopback(host) and not (keys or required):
             raise ValueError(
-                f"host {self.host!r} can be reached from other machines, so api_keys must be set "
+                f"host {host!r} can be reached from other machines, so api_keys must be set "
                 "(SHORTLINE_OPENAI_API__API_KEYS='[\"…\"]'), or require_api_key and a key made by "
                 "`startup.py key create`"
             )
-        return self
+        return keys
+
+
+def _readable(routes: Any) -> Iterator[RouteSettings]:
+    """Those without mistakes of their own."""
+    for route in routes if isinstance(routes, list | tuple) else ():
+        with suppress(ValidationError):
+            yield RouteSettings.model_validate(route)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Self
+from collections.abc import Iterable, Iterator
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from server.core.settings.section import Section
 
@@ -39,13 +39,17 @@ class RouteSettings(Section):
             return [{"model": m} if isinstance(m, str) else m for m in members]
         return members
 
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        models = [*(member.model for member in self.to), *self.fallback]
-        twice = sorted({model for model in models if models.count(model) > 1})
-        if twice:
-            raise ValueError(f"named more than once: {', '.join(twice)}")
-        return self
+    @field_validator("to")
+    @classmethod
+    def _members_once(cls, to: tuple[Member, ...]) -> tuple[Member, ...]:
+        _demand_once([member.model for member in to])
+        return to
+
+    @field_validator("fallback")
+    @classmethod
+    def _each_once(cls, fallback: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        _demand_once([*(member.model for member in info.data.get("to", ())), *fallback])
+        return fallback
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -54,23 +58,44 @@ class RouteSettings(Section):
 
 
 def check_routes(routes: Iterable[RouteSettings]) -> None:
-    """Raises `ValueError` for two routes of one name, and for routes that lead in a circle.
+    """Raises `ValueError` for two routes of one name, for one that stands for nothing but itself,
+    and for those that lead in a circle; it tells of all of them.
 
-    A route that names itself means the model of that name, so it is no circle.
+    A route that names itself beside others means the model of that name, so it is no circle.
     """
     known: dict[str, RouteSettings] = {}
+    wrong = []
     for route in routes:
         if route.name in known:
-            raise ValueError(f"two routes have the name {route.name}")
-        known[route.name] = route
+            wrong.append(f"two routes have the name {route.name}")
+        elif set(route.models) == {route.name}:
+            wrong.append(f"the route {route.name} stands for nothing but itself")
+        known.setdefault(route.name, route)
+    done: set[str] = set()
     for name in known:
-        _walk(name, known, ())
+        for way in _circles(name, known, (), done):
+            wrong.append(f"routes lead in a circle: {' > '.join(way)}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
 
 
-def _walk(name: str, known: dict[str, RouteSettings], path: tuple[str, ...]) -> None:
+def _circles(
+    name: str, known: dict[str, RouteSettings], path: tuple[str, ...], done: set[str]
+) -> Iterator[tuple[str, ...]]:
+    """Each way on from `name`, where `path` has led, that comes back to where it has been.
+
+    `done`: names whose ways are all told; each name is looked at once.
+    """
     if name in path:
-        raise ValueError(f"routes lead in a circle: {' > '.join((*path, name))}")
-    route = known.get(name)
-    for model in route.models if route else ():
-        if model != name:
-            _walk(model, known, (*path, name))
+        yield (*path[path.index(name) :], name)
+    elif name in known and name not in done:
+        for model in known[name].models:
+            if model != name:
+                yield from _circles(model, known, (*path, name), done)
+        done.add(name)
+
+
+def _demand_once(models: list[str]) -> None:
+    twice = sorted({model for model in models if models.count(model) > 1})
+    if twice:
+        raise ValueError(f"named more than once: {', '.join(twice)}")

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import InitErrorDetails
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -26,6 +33,34 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def read_beside(wrong: str, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """What `read` makes of `value`; what is `wrong` with the whole of it, if anything is, is told
+    beside the mistakes that `read` finds in its parts, and not when those are mended."""
+    try:
+        made = read(value)
+    except ValidationError as error:
+        if not wrong:
+            raise
+        raise _with_one_more(error, wrong, value) from None
+    if wrong:
+        raise ValueError(wrong)
+    return made
+
+
+def _with_one_more(error: ValidationError, wrong: str, value: Any) -> ValidationError:
+    details = [
+        InitErrorDetails(
+            type=detail["type"],
+            loc=detail["loc"],
+            input=detail["input"],
+            ctx=detail.get("ctx", {}),
+        )
+        for detail in error.errors()
+    ]
+    of_all = InitErrorDetails(type="value_error", input=value, ctx={"error": ValueError(wrong)})
+    return ValidationError.from_exception_data(error.title, [*details, of_all])
 
 
 class Section(BaseModel):

@@ -110,6 +110,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         to={"type": "array", "items": _object(model=_TEXT, weight={"type": "number"})},
         fallback=_TEXTS,
         set_by={"enum": ["config", "admin"]},
+        missing=_TEXTS,
     ),
     "Routes": _list_of("Route"),
     "RouteGone": _object(name=_TEXT, deleted={"const": True}),

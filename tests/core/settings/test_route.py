@@ -48,6 +48,39 @@ def test_a_route_over_the_model_of_its_own_name_is_no_circle() -> None:
     check_routes([route("a", "a", fallback=("b",))])
 
 
+def test_a_route_that_stands_for_nothing_but_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="the route a stands for nothing but itself"):
+        check_routes([route("a", "a")])
+
+
+def test_all_that_is_wrong_is_told_at_once_and_each_circle_once() -> None:
+    routes = [route("a", "b"), route("b", "a"), route("s", "s"), route("a", "x")]
+    routes += [route("c", "d", fallback=("a",)), route("d", "e", fallback=("c",))]
+    with pytest.raises(ValueError, match="circle") as told:
+        check_routes(routes)
+    assert str(told.value).split("; ") == [
+        "the route s stands for nothing but itself",
+        "two routes have the name a",
+        "routes lead in a circle: a > b > a",
+        "routes lead in a circle: c > d > c",
+    ]
+
+
+def test_many_ways_to_one_model_are_looked_at_once_each() -> None:
+    """Two to the 60th ways lead through them."""
+    check_routes(
+        [route(f"r{n}", f"r{n + 1}", f"s{n + 1}") for n in range(60)]
+        + [route(f"s{n}", f"r{n + 1}", f"s{n + 1}") for n in range(60)]
+    )
+
+
+def test_where_a_model_is_named_twice_is_told_beside_other_mistakes() -> None:
+    wrong = {"name": "a b", "to": ["b"], "fallback": ["b"]}
+    with pytest.raises(ValidationError) as told:
+        RouteSettings.model_validate(wrong)
+    assert [detail["loc"] for detail in told.value.errors()] == [("name",), ("fallback",)]
+
+
 def test_two_routes_of_one_name_are_one_too_many() -> None:
     with pytest.raises(ValueError, match="two routes"):
         check_routes([route("a", "b"), route("a", "c")])
