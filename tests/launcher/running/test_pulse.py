@@ -19,13 +19,14 @@ from tests.launcher.fleet import Fleet
 pytestmark = pytest.mark.anyio
 
 WORKER = "model_worker a"
+OFTEN_S = 0.03
 ANSWER = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
 def asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "FROZEN_ASK_S", 0.03)
+    monkeypatch.setattr(pulse, "FROZEN_ASK_S", OFTEN_S)
 
 
 class Asked:
@@ -55,7 +56,7 @@ async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def answers_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep((FROZEN_MISSES - 2) * pulse.FROZEN_ASK_S)
+    await asyncio.sleep((FROZEN_MISSES - 2) * OFTEN_S)
     writer.write(ANSWER)
 
 
@@ -74,7 +75,7 @@ class Leaping:
         self._now = 0.0
 
     def monotonic(self) -> float:
-        self._now += pulse.FROZEN_ASK_S + FROZEN_LATE_S
+        self._now += OFTEN_S + FROZEN_LATE_S
         return self._now
 
     def wall(self) -> float:
