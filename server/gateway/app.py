@@ -74,7 +74,7 @@ class Gateway:
         self._admin: Mapping[str, ASGIApp] = {}
         if parts.ledger is not None:
             keys = KeysAdmin(parts.ledger, parts.customers, clock)
-            routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes)
+            routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes, parts.fleet.models)
             self._admin = {KEYS: keys, USAGE: keys, ROUTES: routes}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
