@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from server.clients.connection import Header
-from server.clients.http import Answer, Exchange, HTTPClient
+from server.clients.http import Answer, HTTPClient
 from server.clients.origin import Origin
 from server.core.errors import BadAnswer, ConnectFailed, CutOff
 from server.core.limits import MAX_ANSWER_BYTES
@@ -48,12 +48,12 @@ async def fetch(
 
 
 @asynccontextmanager
-async def begun(exchange: Exchange, within_s: float) -> AsyncIterator[Answer]:
-    """`async with exchange`, whose head must be there `within_s`."""
+async def begun(answer: Answer, within_s: float) -> AsyncIterator[Answer]:
+    """`async with answer`, whose head must be there `within_s`."""
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(within_s):
-                answer = await stack.enter_async_context(exchange)
+                await stack.enter_async_context(answer)
         except TimeoutError as error:
             raise CutOff(f"no answer within {within_s:g} s") from error
         yield answer

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: bytes out, an answer in, backpressure both ways."""
+"""One HTTP/1.1 connection: a request out, its answer in, at the pace of whoever takes it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ Sink = Callable[[bytes], bool]
 """Takes a piece of a body; False: no more for now."""
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """Say where a body ends; without them it ends with the connection."""
+_INTERIM = range(100, 200)
+"""100 Continue and its like, which come before the real head."""
+_FINAL = range(200, 600)
+"""No client could be told another one."""
 
 HIGH_WATER = 256 * 1024
-"""Bytes received and not yet taken; beyond it the peer is made to wait."""
-
+"""Bytes received, framing and all, and not yet taken; beyond it the peer is made to wait."""
 
 RECEIVE_BYTES = 64 * 1024
 """Of the kernel, before those. Left alone it takes up to 32 MiB of a fast worker's answer, and
@@ -35,27 +38,25 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
-        self._busy = False
+        self._is_sending = False
+        """The peer has yet to take most of the request."""
         self._parts: list[bytes] = []
+        """Of the body, received and not yet taken."""
+        self.on_body = self._parts.append  # the parser's own call: no step of ours for a piece
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._size = 0
+        """Bytes that came since the request was sent, or since the body was last taken."""
         self._paused = False
         self._sink: Sink | None = None
-        self._reset()
+        self.status = 0
+        """0: the head of the answer is not here yet."""
+        self.headers: list[Header] = []
+        self.ended = True
+        """The last answer is whole, or nobody has asked for one."""
+        self._keep = False
+        """The peer keeps the connection after it."""
         self.error: Exception | None = None
         self._idle_since = 0.0
-
-    def _reset(self) -> None:
-        """Ready for another answer. The last one is whole and was taken, or there was none: so the
-        parser can go on, and nothing is left of it."""
-        self.status = 0
-        self.headers: list[Header] = []
-        self._head_bytes = 0
-        self._framed = False
-        self._keep = False
-        self.head_done = False
-        self.ended = False
 
     # asyncio -----------------------------------------------------------------------------------
 
@@ -67,13 +68,12 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._parser = None  # it knows us: no cycle is left to the collector
-        if self._busy and not self.ended:
+        self._keep = False
+        if not self.ended:
             self._lose(exc)
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
 
     def _lose(self, exc: Exception | None) -> None:
-        if self.head_done and not self._framed:
+        if self.status and _FRAMING.isdisjoint(name for name, _ in self.headers):
             self.ended = True  # a body without length or chunks ends with the connection
         elif self.error is None:
             self.error = CutOff("the connection closed in mid-answer")
@@ -81,11 +81,9 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def data_received(self, data: bytes) -> None:
-        if not self._busy:
+        if self.ended:
             self.abort()  # nobody asked for anything
             return
-        if not self.head_done:
-            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -93,22 +91,26 @@ class Connection(asyncio.Protocol):
                 self._keep = False  # the answer is whole; what follows it is not ours
             else:
                 self._fail(BadAnswer(f"not a valid HTTP answer: {error}"))
-        if not self.head_done and self._head_bytes > MAX_HEADER_BYTES:
-            self._fail(BadAnswer(f"the head of the answer exceeds {MAX_HEADER_BYTES} bytes"))
         if self._sink is not None:
             self._pour_on(self._sink)
             return
-        if self._size > HIGH_WATER and not self.ended:
-            self._pause()
+        if not self.ended:
+            self._hold_back(len(data))
         self._wake()
 
+    def _hold_back(self, size: int) -> None:
+        """So much more has come of an answer that nobody takes at once."""
+        self._size += size
+        if self._size > MAX_HEADER_BYTES and not self.status:
+            self._fail(BadAnswer(f"the head of the answer exceeds {MAX_HEADER_BYTES} bytes"))
+        elif self._size > HIGH_WATER and self._parts:
+            self._pause()
+
     def pause_writing(self) -> None:
-        self._drained = self._loop.create_future()
+        self._is_sending = True
 
     def resume_writing(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
+        self._is_sending = False
 
     # httptools ---------------------------------------------------------------------------------
 
@@ -117,56 +119,46 @@ class Connection(asyncio.Protocol):
             raise BadAnswer("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in _FRAMING:
-            self._framed = True
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if not 100 <= status < 600:  # no client could be told
-            raise BadAnswer(f"the status {status}")
-        if status < 200:  # 100 Continue and its like come before the real head
+        if status in _FINAL:
+            self.status = status
+        elif status in _INTERIM:
             self.headers = []
-            self._framed = False
-            return
-        self.status = status
-        if status in (204, 304):
-            self._framed = True
-        self.head_done = True
-
-    def on_body(self, body: bytes) -> None:
-        self._parts.append(body)
-        self._size += len(body)
+        else:
+            raise BadAnswer(f"the status {status}")
 
     def on_message_complete(self) -> None:
-        if self.head_done:
+        if self.status:
             self.ended = True
-            self._keep = self._parser.should_keep_alive()
+            self._keep = self._parser.should_keep_alive() and not self._is_sending
 
     # exchanges ---------------------------------------------------------------------------------
 
-    @property
-    def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+    def ask(self, request: bytes) -> asyncio.Future[None]:
+        """Send one request; done when the head of its answer is here. Who does not wait for that
+        must hang up.
 
-    async def ask(self, request: bytes) -> None:
-        """Send one request, and wait for the head of its answer."""
-        if self._transport is None:
+        The last answer is whole and was taken, or there was none: so the parser can go on, and
+        nothing is left of it.
+        """
+        transport = self._transport
+        if transport is None:
             raise CutOff("the connection closed before the request was sent")
-        self._reset()
-        self._busy = True
-        self._transport.write(request)
-        if self._drained is not None:
-            await self._drained
-        while not self.head_done:
-            await self._more()
+        self.status = self._size = 0
+        self.headers = []
+        self.ended = False
+        transport.write(request)
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     async def chunk(self) -> bytes:
         """Whatever body bytes have come since the last call; `b""` at the end."""
         while not self._parts and not self.ended:
             await self._more()
-        return self._take()
+        return self.take()
 
     async def pour(self, sink: Sink) -> None:
         """Give the body to `sink` as it comes, until `sink` says False or the body ends.
@@ -175,7 +167,8 @@ class Connection(asyncio.Protocol):
         """
         self._sink = sink
         try:
-            if self._parts and not sink(self._take()):
+            piece = self.take()
+            if piece and not sink(piece):
                 return
             while self._sink is not None and not self.ended:
                 await self._more()
@@ -185,23 +178,25 @@ class Connection(asyncio.Protocol):
     def _pour_on(self, sink: Sink) -> None:
         """Whoever waits in `pour` is woken only when `sink` can take no more, and at the end."""
         parts = self._parts
-        if parts:
-            self._parts = []
-            self._size = 0
         try:
-            if parts and not sink(parts[0] if len(parts) == 1 else b"".join(parts)):
+            if parts and not sink(parts.pop() if len(parts) == 1 else self.take()):
                 self._sink = None
+            elif not self.ended and self.error is None:
+                return
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
             self._sink = None
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_exception(error)
-        if self._sink is None or self.ended or self.error is not None:
-            self._wake()
+        self._wake()
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """What has come of the body and was not taken yet."""
         parts = self._parts
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._parts = []
+        if len(parts) == 1:
+            data = parts.pop()
+        else:
+            data = b"".join(parts)
+            parts.clear()
         self._size = 0
         if self._paused and self._transport is not None:
             self._paused = False
@@ -213,20 +208,23 @@ class Connection(asyncio.Protocol):
         """Whether the body is whole, and nothing of it waits to be taken."""
         return self.ended and not self._parts
 
-    @property
-    def idle_s(self) -> float:
-        return self._loop.time() - self._idle_since
-
     def release(self) -> bool:
         """End the exchange. True if the connection can serve another one."""
-        self._busy = False
-        if self.ended and self._keep and not self._parts and self.usable:
+        if self.ended and self._keep and not self._parts:
             self._idle_since = self._loop.time()
             return True
         self.abort()
         return False
 
+    def is_fresh(self, idle_s: float) -> bool:
+        """Whether it is open, and has been idle for less than `idle_s`."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        return self._loop.time() - self._idle_since < idle_s
+
     def abort(self) -> None:
+        self._keep = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -247,5 +245,11 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Who waits for the head is woken by nothing less."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self.status:
+            waiter.set_result(None)
+        elif self.error is not None:
+            waiter.set_exception(self.error)

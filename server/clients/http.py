@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
 
 from server.clients.connection import Connection, Header, Sink
 from server.clients.origin import Origin
@@ -24,87 +25,98 @@ MAX_IDLE = 256
 MAX_STARTS = 64
 """Beginnings of requests kept for one origin: the paths that are asked for, with the headers that
 are always the same."""
+_UNWANTED = "nobody waits for it any more"
 Connect = Callable[[Origin], Awaitable[Connection]]
 
 
 class Answer:
-    """The answer to one request: its head, then its body in the pieces they came in."""
+    """One request and its answer: entering the block sends it and reads the head; then the body
+    comes. A class, because a generator costs more than the request."""
 
-    __slots__ = ("_connection", "chunk", "headers", "pour", "status")
+    __slots__ = ("_aborted", "_connection", "_message", "_pool", "headers", "status")
 
-    chunk: Callable[[], Awaitable[bytes]]
-    """The next bytes, `b""` at the end. Raises `CutOff` or `BadAnswer`."""
-    pour: Callable[[Sink], Awaitable[None]]
-    """Gives the body to a sink as it comes, until it says False or the body ends. No task is woken
-    for a piece, so the sink must not wait. Raises what `chunk` does, and what the sink does."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.status = connection.status
-        self.headers: Sequence[Header] = connection.headers
-        self.chunk = connection.chunk
-        self.pour = connection.pour
-
-    def header(self, name: bytes) -> bytes | None:
-        return next((value for key, value in self.headers if key == name), None)
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of the body has been taken."""
-        return self._connection.exhausted
-
-    def abort(self) -> None:
-        """Hang up; whoever waits for a chunk gets `CutOff`."""
-        self._connection.abort()
-
-
-class Exchange:
-    """One request and its answer; a class, because a generator costs more than the request."""
-
-    __slots__ = ("_message", "_pool", "abandoned", "connection")
+    status: int
+    headers: Sequence[Header]
 
     def __init__(self, pool: Pool, message: bytes) -> None:
         self._pool = pool
         self._message = message
-        self.connection: Connection | None = None
-        self.abandoned = False
+        self._connection: Connection | None = None
+        self._aborted = False
 
-    async def __aenter__(self) -> Answer:
+    async def __aenter__(self) -> Self:
         """An answer that has begun, on a connection that was kept or on a new one."""
-        kept = self._pool.take_idle()
-        if kept is None:
-            return await self._ask(await self._pool.connect())
-        try:
-            return await self._ask(kept)
-        except CutOff as first:
-            if not self._pool.ask_again or kept.headers or self.abandoned:
-                raise
+        if self._aborted:
+            raise CutOff(_UNWANTED)
+        connection = self._connection = self._pool.take_idle()
+        if connection is None:
+            connection = await self._ask_anew()
+        else:
             try:
-                return await self._ask(await self._pool.connect())
-            except ConnectFailed:
-                raise first from None  # it was sent once, and that is what counts
+                await connection.ask(self._message)
+            except CutOff as first:
+                if not self._pool.ask_again or connection.headers or self._aborted:
+                    raise
+                try:
+                    connection = await self._ask_anew()
+                except ConnectFailed:
+                    raise first from None  # it was sent once, and that is what counts
+            except BaseException:
+                connection.abort()
+                raise
+        self.status = connection.status
+        self.headers = connection.headers
+        return self
 
-    async def _ask(self, connection: Connection) -> Answer:
-        self.connection = connection
+    async def _ask_anew(self) -> Connection:
+        connection = self._connection = await self._pool.connect()
         try:
-            if self.abandoned:  # while it was connecting
-                raise CutOff("nobody waits for it any more")
+            if self._aborted:  # while it was connecting
+                raise CutOff(_UNWANTED)
             await connection.ask(self._message)
         except BaseException:
-            connection.release()
+            connection.abort()
             raise
-        return Answer(connection)
+        return connection
 
     async def __aexit__(self, *_: object) -> None:
-        assert self.connection is not None
-        if self.connection.release():
-            self._pool.keep(self.connection)
+        connection, self._connection = self._connection, None  # it is not ours any more
+        assert connection is not None
+        if connection.release():
+            self._pool.keep(connection)
 
-    def abandon(self) -> None:
-        """Hang up; whoever waits in the block gets `CutOff`."""
-        self.abandoned = True
-        if self.connection is not None:
-            self.connection.abort()
+    def header(self, name: bytes) -> bytes | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    def take_whole(self) -> bytes | None:
+        """The body, or what was not taken of it yet, if all of it is here; else None."""
+        connection = self._connection
+        assert connection is not None
+        return connection.take() if connection.ended else None
+
+    def chunk(self) -> Awaitable[bytes]:
+        """The next bytes, `b""` at the end. Raises `CutOff` or `BadAnswer`."""
+        assert self._connection is not None
+        return self._connection.chunk()
+
+    def pour(self, sink: Sink) -> Awaitable[None]:
+        """Give the body to `sink` as it comes, until it says False or the body ends. No task is
+        woken for a piece, so `sink` must not wait. Raises what `chunk` does, and what `sink` does.
+        """
+        assert self._connection is not None
+        return self._connection.pour(sink)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been taken."""
+        assert self._connection is not None
+        return self._connection.exhausted
+
+    def abort(self) -> None:
+        """Hang up, at once or as soon as it is connected: who waits in the block gets `CutOff`."""
+        self._aborted = True
+        if self._connection is not None:
+            self._connection.abort()
 
 
 class Pool:
@@ -116,7 +128,7 @@ class Pool:
         self._connect = connect
         self._idle: deque[Connection] = deque()
         self._starts: dict[tuple[bytes, bytes, Sequence[Header]], bytes] = {}
-        self._closed = False
+        self._most_idle = MAX_IDLE
 
     def request(
         self,
@@ -126,14 +138,14 @@ class Pool:
         *,
         method: bytes = b"POST",
         more: Sequence[Header] = (),
-    ) -> Exchange:
+    ) -> Answer:
         """As `HTTPClient.request`. `headers`: the same for many requests; `more`: of this one."""
         start = self._starts.get((method, path, headers))
         if start is None:
             start = self._start(method, path, headers)
         for header in more:
             start += b"%b: %b\r\n" % header
-        return Exchange(self, b"%bcontent-length: %d\r\n\r\n%b" % (start, len(body), body))
+        return Answer(self, b"%bcontent-length: %d\r\n\r\n%b" % (start, len(body), body))
 
     def _start(self, method: bytes, path: bytes, headers: tuple[Header, ...]) -> bytes:
         line = b"%b %b%b HTTP/1.1" % (method, self.origin.base_path.encode(), path)
@@ -149,27 +161,23 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.usable:
-                if connection.idle_s < IDLE_S:
-                    return connection
-                connection.abort()
+            if connection.is_fresh(IDLE_S):
+                return connection
+            connection.abort()
         return None
 
     def keep(self, connection: Connection) -> None:
         """For the next request."""
-        if self._closed:
-            connection.abort()
-            return
-        if len(self._idle) == MAX_IDLE:
-            self._idle.popleft().abort()
         self._idle.append(connection)
+        if len(self._idle) > self._most_idle:
+            self._idle.popleft().abort()
 
     async def connect(self) -> Connection:
         return await self._connect(self.origin)
 
     def close(self) -> None:
         """Keep no connection, now and later."""
-        self._closed = True
+        self._most_idle = 0
         while self._idle:
             self._idle.pop().abort()
 
@@ -200,7 +208,7 @@ class HTTPClient:
         headers: Sequence[Header] = (),
         *,
         method: bytes = b"POST",
-    ) -> Exchange:
+    ) -> Answer:
         """Send a request and read the head of its answer: `async with … as answer`.
 
         Leaving the block before the end of the body closes the connection, which is how the

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
 from pydantic import SecretStr
 
 from server.clients.connection import Header
@@ -26,6 +29,7 @@ from server.gateway.movable import Movable
 from server.gateway.sight.faults import WORKER_REFUSED
 from server.gateway.worker import Lease
 from server.web.asgi import JSON
+from server.web.relay import Upstream
 from server.wire.fleet import DEADLINE_HEADER, GATEWAY_HEADER, SECRET_HEADER
 from server.wire.lanes import PRIORITY_HEADER
 
@@ -63,33 +67,28 @@ class Asking:
             (GATEWAY_HEADER.encode(), gateway_id.encode()),
         )
 
-    async def ask(self, delivery: Delivery, lease: Lease) -> None:
-        """Pass on what the worker of `lease` answers.
+    def at(self, delivery: Delivery, lease: Lease) -> AbstractAsyncContextManager[Upstream]:
+        """What the worker of `lease` says to it, once entered: an answer that has begun.
 
-        Raises `TransportError` for one that did not begin to, `WorkerLost` for one that did.
+        Entering it raises `TransportError`, and so does taking the answer; a `RequestError` is a
+        FastChat worker's own.
         """
         asked = delivery.asked
         if asked.stream or delivery.tries > 1:
             delivery.limit.allow(FIRST_TOKEN_S if asked.stream else WHOLE_REQUEST_S)
         movable = not (delivery.started or delivery.is_last)
-        if lease.worker.view.protocol == "fastchat":
-            async with Movable() as moving:
-                lease.leave = moving.move if movable else None
-                await self._ask_fastchat(delivery, lease)
-            return
-        exchange = self._http.at(lease.worker.origin).request(
+        worker = lease.worker
+        if worker.view.protocol == "fastchat":
+            return self._at_fastchat(delivery, lease, movable)
+        exchange = self._http.at(worker.origin).request(
             asked.path,
             asked.body_for(lease.model),
             self._headers,
             more=self._headers_of(delivery),
         )
         if movable:
-            lease.leave = exchange.abandon
-        async with exchange as upstream:
-            status = upstream.status
-            if status >= 400:
-                _check(status, delivery)
-            await delivery.pass_on(upstream)
+            lease.leave = exchange.abort
+        return exchange
 
     def _headers_of(self, delivery: Delivery) -> list[Header]:
         """What a worker is told of this request alone."""
@@ -104,25 +103,30 @@ class Asking:
             headers += record.trace_headers()
         return headers
 
-    async def _ask_fastchat(self, delivery: Delivery, lease: Lease) -> None:
+    @asynccontextmanager
+    async def _at_fastchat(
+        self, delivery: Delivery, lease: Lease, movable: bool
+    ) -> AsyncIterator[Upstream]:
         asked = delivery.asked
         if not asked.generates:
             raise NotFound("A FastChat worker counts no tokens for this path.", param="model")
-        try:
-            async with self._fastchat.answer(
-                lease.worker.view.address, asked.ability, asked.fields_for(lease.model)
-            ) as upstream:
-                await delivery.pass_on(upstream)
-        except RequestError as error:
-            if delivery.started or error.status not in TRY_ELSEWHERE:
-                raise
-            if not delivery.may_try_again:
-                raise
-            raise Refused(error.status) from error
+        async with Movable() as moving:
+            lease.leave = moving.move if movable else None
+            try:
+                async with self._fastchat.answer(
+                    lease.worker.view.address, asked.ability, asked.fields_for(lease.model)
+                ) as upstream:
+                    yield upstream
+            except RequestError as error:
+                if delivery.started or error.status not in TRY_ELSEWHERE:
+                    raise
+                if not delivery.may_try_again:
+                    raise
+                raise Refused(error.status) from error
 
 
-def _check(status: int, delivery: Delivery) -> None:
-    """Raises what makes of a worker's error something else than an answer."""
+def check(status: int, delivery: Delivery) -> None:
+    """Of an error: raises what makes something else of it than the answer."""
     if status == 504 and delivery.asked.timeout_s is not None:
         raise DeadlineExceeded("The answer was not there in the time that you gave it.")
     if status in TRY_ELSEWHERE and delivery.may_try_again:

@@ -79,7 +79,9 @@ class Delivery(Journey):
         return self._whole(upstream)
 
     async def _whole(self, upstream: Upstream) -> None:
-        body = await read_whole(upstream, self.limit)
+        body = upstream.take_whole()  # most come in one piece, head and all
+        if body is None:
+            body = await read_whole(upstream, self.limit)
         status = upstream.status
         if 300 <= status < 400 or (status < 300 and not _OBJECT.match(body)):
             raise BadAnswer(f"a status {status} without a JSON object")

@@ -67,18 +67,22 @@ class Journey:
         serve, none of which can, it is the most hopeful of their reasons."""
         if self.tries:
             self._budget.spend()
-        models, name = self._models, self.asked.model
-        if len(models) == 1 and models[0] == name:
-            return self._taken(name)
+        models, asked = self._models, self.asked.model
+        if models[0] == asked and len(models) == 1:
+            return self._taken(asked)
+        return self._taken_from_any()
+
+    def _taken_from_any(self) -> Lease:
+        """Where a route leads."""
         reasons: list[RequestError] = []
-        for model in models:
+        for model in self._models:
             try:
                 return self._taken(model)
             except (BadRequest, ModelNotFound, Overloaded, ProviderRefused, Unavailable) as reason:
                 reasons.append(reason)
                 self.record.note(f"{model!r} was passed over: {reason.message}")
         if all(isinstance(reason, ModelNotFound) for reason in reasons):
-            raise no_such_targets(name, models)
+            raise no_such_targets(self.asked.model, self._models)
         raise most_hopeful(reasons)
 
     def _taken(self, model: str) -> Lease:

@@ -1,9 +1,9 @@
 """The hot path: read what routing needs, pick a worker, pass its answer on.
 
-    Relay.serve > _admitted > _deliver > Asking.ask > Delivery.pass_on
+    Relay.serve > _admitted > _deliver > Delivery.pass_on
 
 Each adds one concern: the body and the record of it all, the limits of its key, one worker after
-another, one worker, the bytes.
+another, the bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from server.core.errors import (
 from server.core.limits import MAX_CHAT_BYTES, MAX_JSON_BYTES, WHOLE_REQUEST_S
 from server.gateway.affinity import Affinity, affinity_key
 from server.gateway.asked import Asked, parse_asked
-from server.gateway.asking import Asking, told, trouble_of
+from server.gateway.asking import Asking, check, told, trouble_of
 from server.gateway.customers.customers import OURS, Customers
 from server.gateway.customers.whose import told_by_app
 from server.gateway.delivery import Delivery
@@ -157,7 +157,10 @@ class Relay:
                 if not delivery.asked.generates:
                     lease.release()
                 try:
-                    await self.asking.ask(delivery, lease)
+                    async with self.asking.at(delivery, lease) as upstream:
+                        if upstream.status >= 400:
+                            check(upstream.status, delivery)
+                        await delivery.pass_on(upstream)
                     return
                 except (TransportError, WorkerLost) as error:
                     failure = error

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from server.core.errors import (
@@ -20,7 +21,7 @@ from server.core.sse import EventSplitter, data_event
 from server.web.asgi import Header, Send, send_whole, served_by
 from server.web.patience import Patience
 
-_PASSED_ON = (b"content-type", b"content-encoding", b"cache-control")
+_PASSED_ON = (b"content-type", b"content-encoding", b"cache-control", b"retry-after")
 _PASSED_ON_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-shortline-")
 _NO_BUFFERING: Header = (b"x-accel-buffering", b"no")
 _DONE_MARKS = (b"data: [DONE]", b"data:[DONE]")
@@ -41,6 +42,8 @@ class Upstream(Protocol):
     @property
     def headers(self) -> Sequence[Header]: ...
     @property
+    def take_whole(self) -> Callable[[], bytes | None]: ...
+    @property
     def chunk(self) -> Callable[[], Awaitable[bytes]]: ...
     @property
     def pour(self) -> Callable[[Callable[[bytes], bool]], Awaitable[None]]: ...
@@ -60,9 +63,7 @@ def passed_headers(upstream: Upstream) -> list[Header]:
     return [
         (name, value)
         for name, value in upstream.headers
-        if name in _PASSED_ON
-        or name.startswith(_PASSED_ON_PREFIXES)
-        or (name == b"retry-after" and _SECONDS.fullmatch(value))
+        if _is_passed_on(name) and (name != b"retry-after" or _SECONDS.fullmatch(value))
     ]
 
 
@@ -199,7 +200,7 @@ class Stream:
 
     def _whole_events(self, chunk: bytes) -> bytes:
         """Of what has come; nothing if none is complete yet. Raises `BadAnswer`."""
-        if self._events.tail or chunk[-2:] != b"\n\n":  # most pieces are whole events
+        if self._events.tail or not chunk.endswith(b"\n\n"):  # most pieces are whole events
             try:
                 chunk = self._events.feed(chunk)
             except ValueError as error:
@@ -233,6 +234,11 @@ def send_answer(
 def _never(events: bytes) -> bool:
     """Another server than ours may make the application wait at any time."""
     return False
+
+
+@lru_cache(maxsize=128)  # upstreams say the same few names again and again
+def _is_passed_on(name: bytes) -> bool:
+    return name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
 
 
 def _is_done(said: bytes) -> bool:

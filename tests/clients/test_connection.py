@@ -40,8 +40,7 @@ class Line:
 
     async def ask(self, *packets: bytes) -> None:
         """Send a request; `packets` are there before its head is looked at."""
-        asking = asyncio.create_task(self.connection.ask(b"GET / HTTP/1.1\r\n\r\n"))
-        await asyncio.sleep(0)
+        asking = self.connection.ask(b"GET / HTTP/1.1\r\n\r\n")
         self.hear(*packets)
         await asking
 
@@ -127,16 +126,39 @@ async def test_while_a_sink_takes_all_the_peer_never_waits() -> None:
 
 async def test_behind_a_sink_that_said_no_the_peer_has_to_wait() -> None:
     line = Line(takes=1)
+    almost, more = b"x" * (HIGH_WATER - 100), b"y" * 100
     await line.ask(STREAM_HEAD)
-    pouring = await line.pour(chunk(b"first"), chunk(b"x" * HIGH_WATER))
+    pouring = await line.pour(chunk(b"first"), chunk(almost))
     assert not line.transport.paused
-    line.hear(chunk(b"y"))
+    line.hear(chunk(more))
     assert line.transport.paused
     await pouring
     line.takes = 1
     await (await line.pour())  # takes what waits, and no more
     assert not line.transport.paused
-    assert line.taken == [b"first", b"x" * HIGH_WATER + b"y"]
+    assert line.taken == [b"first", almost + more]
+
+
+async def test_what_is_no_body_never_makes_the_peer_wait() -> None:
+    line = Line()
+    await line.ask(STREAM_HEAD)
+    line.hear(b"1;")
+    for _ in range(9):
+        line.hear(b"x" * HIGH_WATER)
+        assert not line.transport.paused
+    line.hear(b"\r\n1\r\n" + LAST_CHUNK)
+    assert await line.connection.chunk() == b"1"
+
+
+async def test_a_head_in_many_pieces_wakes_nobody_before_it_is_whole() -> None:
+    line = Line()
+    asking = line.connection.ask(b"GET / HTTP/1.1\r\n\r\n")
+    head = b"HTTP/1.1 100 Continue\r\n\r\n" + STREAM_HEAD
+    for number in range(len(head)):
+        assert not asking.done()
+        line.hear(head[number : number + 1])
+    assert asking.done()
+    assert (line.connection.status, asking.exception()) == (200, None)
 
 
 async def test_what_a_sink_raises_is_raised_once_and_nothing_more_is_given() -> None:

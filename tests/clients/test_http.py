@@ -175,7 +175,7 @@ async def test_cancelling_before_the_head_closes_the_connection(client: HTTPClie
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
-async def test_an_exchange_that_is_abandoned_is_cut_off_and_not_sent_again(
+async def test_a_request_that_is_given_up_is_cut_off_and_not_sent_again(
     client: HTTPClient, kept: bool
 ) -> None:
     async def silent(_: Received, writer: Writer) -> None:
@@ -185,28 +185,28 @@ async def test_an_exchange_that_is_abandoned_is_cut_off_and_not_sent_again(
         if kept:
             await fetch(client, fake.origin)
         fake.script = silent
-        exchange = client.request(fake.origin, b"/v1/x", b"{}")
+        answer = client.request(fake.origin, b"/v1/x", b"{}")
 
-        async def abandon() -> None:
+        async def leave() -> None:
             await until(lambda: len(fake.received) == 1 + kept)
-            exchange.abandon()
+            answer.abort()
 
-        leaving = asyncio.create_task(abandon())
+        leaving = asyncio.create_task(leave())
         with pytest.raises(CutOff):
-            async with exchange:
+            async with answer:
                 pass
         await leaving
         assert len(fake.received) == 1 + kept
 
 
-async def test_an_exchange_that_is_abandoned_before_it_begins_sends_nothing(
+async def test_a_request_that_is_given_up_before_it_begins_sends_nothing(
     client: HTTPClient,
 ) -> None:
     async with upstream(says(whole(b"ok"))) as fake:
-        exchange = client.request(fake.origin, b"/v1/x", b"{}")
-        exchange.abandon()
+        answer = client.request(fake.origin, b"/v1/x", b"{}")
+        answer.abort()
         with pytest.raises(CutOff):
-            async with exchange:
+            async with answer:
                 pass
         assert fake.received == []
 

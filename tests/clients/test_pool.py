@@ -119,13 +119,14 @@ async def test_only_so_many_connections_are_kept(
     monkeypatch.setattr(module, "MAX_IDLE", 2)
     async with upstream(says(whole(b"ok"))) as fake:
         pool = client.at(fake.origin)
-        exchanges = [pool.request(b"/") for _ in range(4)]
-        for exchange in exchanges:
-            await (await exchange.__aenter__()).chunk()
-        for exchange in exchanges:
-            await exchange.__aexit__()
+        answers = [pool.request(b"/") for _ in range(4)]
+        for answer in answers:
+            await (await answer.__aenter__()).chunk()
+        connections = [answer._connection for answer in answers]
+        for answer in answers:
+            await answer.__aexit__()
         kept: list[Connection | None] = [pool.take_idle() for _ in range(3)]
-        assert kept == [exchanges[3].connection, exchanges[2].connection, None]
+        assert kept == [connections[3], connections[2], None]
         await until(fake.closed.is_set)
 
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 
 from server.clients.connection import Connection
-from server.clients.http import Answer
+from server.clients.http import Pool
+from server.clients.origin import Origin
 from server.core.errors import RequestError
 from server.web.asgi import Message, Receive, Scope, Send
 from server.web.drain import Drain
@@ -85,27 +86,29 @@ class Passing:
             self.sends += 1
             await send(message)
 
-        await self.upstream.ask(b"GET / HTTP/1.1\r\n\r\n")
         out = send if self.is_ours else counted
+        pool = Pool(Origin("upstream", 80), self._connect, ask_again=False)
         try:
-            with Patience(receive, Drain(), 60) as limit:
-                self.stream = Stream(
-                    Answer(self.upstream),
-                    limit,
-                    self.change,
-                    seen=self.seen.append,
-                    one_choice=self.one_choice,
-                )
-                await self.stream.open()
-                await self.stream.pass_on(out)
+            async with pool.request(b"/") as answer:
+                with Patience(receive, Drain(), 60) as limit:
+                    self.stream = Stream(
+                        answer,
+                        limit,
+                        self.change,
+                        seen=self.seen.append,
+                        one_choice=self.one_choice,
+                    )
+                    await self.stream.open()
+                    await self.stream.pass_on(out)
         except RequestError as error:
             self.error = error
             await end_with_error(out, error, "r1")
         except BaseException as error:
             self.error = error
             raise
-        finally:
-            self.upstream.release()
+
+    async def _connect(self, _: Origin) -> Connection:
+        return self.upstream
 
 
 def events(*texts: bytes) -> bytes:

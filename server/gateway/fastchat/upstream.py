@@ -60,9 +60,12 @@ class Whole:
     status: int = 200
     headers: tuple[Header, ...] = (JSON,)
 
-    async def chunk(self) -> bytes:
+    def take_whole(self) -> bytes:
         body, self.body = self.body, b""
         return body
+
+    async def chunk(self) -> bytes:
+        return self.take_whole()
 
     async def pour(self, sink: Callable[[bytes], bool]) -> None:
         sink(await self.chunk())
@@ -80,6 +83,9 @@ class Events:
     rest: AsyncGenerator[bytes]
     status: int = 200
     headers: tuple[Header, ...] = EVENT_STREAM
+
+    def take_whole(self) -> None:
+        """It never is."""
 
     async def chunk(self) -> bytes:
         if self.first:
