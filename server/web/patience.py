@@ -29,8 +29,8 @@ class Patience:
     """
 
     __slots__ = (
-        "_cancels", "_deadline", "_due", "_each_s", "_end", "_listen", "_loop", "_reason",
-        "_receive", "_rounds", "_task", "_timer", "_wait", "_watcher", "now",
+        "_cancels", "_deadline", "_due", "_each_s", "_end", "_loop", "_reason", "_receive",
+        "_rounds", "_task", "_timer", "_wait", "_watcher", "now", "served",
     )  # fmt: skip
 
     _task: asyncio.Task[object] | None
@@ -39,12 +39,12 @@ class Patience:
         self, receive: Receive, drain: Drain, whole_s: float, deadline_s: float | None = None
     ) -> None:
         """`deadline_s`: the client's own limit; it counts if it is shorter than `whole_s`."""
-        own = served_by(receive)
+        self.served = own = served_by(receive)
+        """None at another server than ours."""
         self._receive = receive
         self._rounds = drain.rounds
         # To ask for the loop that runs is a system call, where it is not known already.
         self._loop = loop = own.loop if own is not None else asyncio.get_running_loop()
-        self._listen = None if own is None else own.listen
         self.now = loop.time
         self._deadline = False
         if deadline_s is not None and deadline_s < whole_s:
@@ -64,8 +64,8 @@ class Patience:
         self._rounds.join(self, self._loop)
         if self._deadline or self._each_s < EXACT_S:
             self._set_timer(self._end)
-        if self._listen is not None:
-            self._listen(self._leave)
+        if self.served is not None:
+            self.served.listen(self._leave)
         else:
             self._watcher = self._loop.create_task(self._watch())
         return self
@@ -79,8 +79,8 @@ class Patience:
         self._rounds.waiting.discard(self)
         if self._timer is not None:
             self._timer.cancel()
-        if self._listen is not None:
-            self._listen(None)
+        if self.served is not None:
+            self.served.listen(None)
         else:
             self._watcher.cancel()
         task, self._task = self._task, None

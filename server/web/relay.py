@@ -228,7 +228,10 @@ def send_answer(
 ) -> Awaitable[None]:
     """Send a whole answer on. `headers`: of ours, beside the upstream's."""
     limit.allow(WRITE_STALL_S, "client")
-    return send_whole(send, upstream.status, [*passed_headers(upstream), *headers], body)
+    told = [*passed_headers(upstream), *headers]
+    if limit.served is not None:
+        return limit.served.respond(upstream.status, told, body)
+    return send_whole(send, upstream.status, told, body)
 
 
 def _never(events: bytes) -> bool:
