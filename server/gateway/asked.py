@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from server.core.errors import BadRequest
 from server.core.limits import WHOLE_REQUEST_S
@@ -25,7 +26,8 @@ _NUMBER = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
 _PRIORITY = PRIORITY_HEADER.encode()
 
 
-class Asked(NamedTuple):
+@dataclass(slots=True)  # frozen, it would cost each request 0.7 µs more
+class Asked:
     path: bytes
     ability: Ability
     model: str
@@ -59,22 +61,28 @@ class Asked(NamedTuple):
         """The most that it can use, prompt and answers: a token has one byte at least, and none
         of its answers is longer than the context."""
         fields = self.fields
+        wanted = fields.get("max_completion_tokens") or fields.get("max_tokens")
+        if type(wanted) is not int or wanted <= 0:
+            wanted = context_length or UNKNOWN_CONTEXT
         answers = 1
-        if self.ability != "chat":
-            prompt = fields.get("prompt", fields.get("input"))
-            answers = len(prompt) if isinstance(prompt, list) and prompt else 1
-        if "n" in fields:
-            answers *= _count(fields["n"]) or 1
-        if self.ability == "embeddings":
-            wanted = 0
-        else:
-            wanted = (
-                _count(fields.get("max_completion_tokens") or fields.get("max_tokens"))
-                or context_length
-                or UNKNOWN_CONTEXT
-            )
-        most = len(self.body) + answers * wanted
+        if self.ability != "chat" or "n" in fields:
+            answers = self._answers()
+            if self.ability == "embeddings":
+                wanted = 0
+        most: int = len(self.body) + answers * wanted
         return min(most, answers * context_length) if context_length else most
+
+    def _answers(self) -> int:
+        """How many it wants, to all of its prompts. What is no number counts as one: the worker
+        says what is wrong with it."""
+        answers = self.fields.get("n")
+        if type(answers) is not int or answers <= 0:
+            answers = 1
+        if self.ability != "chat":
+            prompts = self.fields.get("prompt", self.fields.get("input"))
+            if isinstance(prompts, list) and prompts:
+                answers *= len(prompts)
+        return answers
 
 
 def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
@@ -93,19 +101,24 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     if not generates and "messages" not in fields:
         ability = "completions"
     lane, timeout_s = found_in(scope["headers"], _wishes)
-    return Asked(path, ability, model, bool(stream), body, fields, lane, timeout_s, generates)
+    return Asked(path, ability, model, stream is True, body, fields, lane, timeout_s, generates)
 
 
 def _wishes(headers: Iterable[Header]) -> tuple[Lane, float | None]:
     """What the headers say of its lane and its time."""
-    lane: Lane = "normal"
+    lane: Lane | None = None
     timeout_s = None
     for name, value in headers:
         if name == _PRIORITY:
-            lane = lane_of(value)
+            before, lane = lane, lane_of(value)
+            if before not in (None, lane):
+                raise BadRequest(
+                    f"One X-Priority header says {before} and another one {lane}; send one.",
+                    code="invalid_priority",
+                )
         elif name == TIMEOUT_HEADER:
             timeout_s = _seconds(value)
-    return lane, timeout_s
+    return lane or "normal", timeout_s
 
 
 def _seconds(value: bytes) -> float:
@@ -115,8 +128,3 @@ def _seconds(value: bytes) -> float:
             f"{TIMEOUT_HEADER.decode()} is a number of seconds.", param=TIMEOUT_HEADER.decode()
         )
     return min(seconds, WHOLE_REQUEST_S)
-
-
-def _count(value: object) -> int | None:
-    """None for what is no number of something; the worker says what is wrong with it."""
-    return value if type(value) is int and value > 0 else None

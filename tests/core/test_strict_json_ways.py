@@ -198,3 +198,5 @@ def test_the_fast_way_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"model": "m", "messages": [{"role": "user", "content": 'say "a": b, {"a":1}'}]}
     assert parse_json(json.dumps(said, indent=1).encode()) == said
     assert parse_json(json.dumps(said, separators=(",", ":")).encode()) == said
+    said["messages"] = [{"role": "user", "content": "[1] {2}"}] * 100
+    assert parse_json(json.dumps(said).encode()) == said

@@ -182,6 +182,19 @@ async def test_the_lane_goes_on_to_the_worker(lane: str, ask: dict[str, object])
         assert wrong.status_code == 400
 
 
+@pytest.mark.parametrize(("second", "status"), [("BATCH", 200), ("interactive", 400)])
+async def test_two_priorities_must_agree(second: str, status: int, ask: dict[str, object]) -> None:
+    async with upstream(ANSWER) as worker, gateway(view(worker.url)) as served:
+        headers = [("x-priority", "batch"), ("x-priority", second)]
+        answer = await served.client.post(CHAT, json=ask, headers=headers)
+        assert answer.status_code == status
+        if status == 400:
+            assert code_of(answer) == "invalid_priority"
+            assert "says batch and another one interactive" in answer.text
+        else:
+            assert worker.received[0].header("x-priority") == "batch"
+
+
 async def test_a_key_is_held_to_its_lane(file: Path, ask: dict[str, object]) -> None:
     key = made(file, lane="batch")
     async with upstream(ANSWER) as worker:
@@ -223,7 +236,8 @@ async def test_routes_are_changed_while_it_runs_and_stay_after_a_restart(
         ("a", {"to": "a b"}, 400),
         ("a", {"to": ["b"], "more": 1}, 400),
         ("a%00", {"to": "b"}, 400),
-        ("m", {"to": "r"}, 409),
+        ("m", {"to": "r"}, 400),
+        ("a", {"to": "a"}, 400),
         ("x" * 300, {"to": "b"}, 400),
     ],
 )

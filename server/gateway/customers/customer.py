@@ -62,33 +62,41 @@ class Customer(Meters):
             raise ValueError("a request cannot give tokens")
         if self._models is not None and model not in self._models:
             raise refusals.model_hidden(model)
-        now = self.clock.monotonic()
-        self._check_pace(tokens, now)
+        if len(self.grants) >= self.most_running:
+            raise refusals.too_many(self.parallel or 0, RETRY_AFTER_S, self.limit_headers())
         day = int(self.clock.wall() // DAY_S)
+        grant = Grant(self, model, self._lane or lane, tokens, day)
+        if self.metered and not self._meter(grant, tokens, day):
+            return None
+        self.grants.add(grant)
+        return grant
+
+    def _meter(self, grant: Grant, tokens: int, day: int) -> bool:
+        """Set aside what it may use. False: the day's pool must be extended first."""
+        now = self.clock.monotonic()
+        second = int(now)
+        self._check_pace(tokens, now, second)
         pool = None
         if self._budget is not None:
             pool = self._pool_of(day, self._budget)
             if tokens > pool.free:
                 self._check_lacking(pool, tokens, now)
-                return None
+                return False
             pool.reserve(tokens)
-        second = int(now)
         if self.requests is not None:
             self.requests.add(second, 1)
         if self.tokens is not None:
             self.tokens.add(second, tokens)
-        self.running += 1
-        return Grant(self, pool, model, self._lane or lane, tokens, day, second)
+        grant.meter(pool, self.requests, self.tokens, second)
+        return True
 
-    def _check_pace(self, tokens: int, now: float) -> None:
-        if self.running >= self.most_running:
-            raise refusals.too_many(self.parallel or 0, RETRY_AFTER_S, self.limit_headers())
+    def _check_pace(self, tokens: int, now: float, second: int) -> None:
         if self.requests is not None:
-            self.requests.advance(int(now))
+            self.requests.advance(second)
             if not self.requests.fits(1):
                 raise self._too_fast("requests", self.requests, 1, now)
         if self.tokens is not None:
-            self.tokens.advance(int(now))
+            self.tokens.advance(second)
             if not self.tokens.fits(tokens):
                 raise self._too_fast("tokens", self.tokens, tokens, now)
 

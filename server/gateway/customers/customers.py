@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from math import inf
 from typing import Final
 
 from pydantic import SecretStr
@@ -89,7 +90,7 @@ class Customers:
         customer = self._by_digest.get(found_in(scope["headers"], _digest_offered))
         if customer is not None:
             scope["state"]["key"] = customer.key  # whoever is refused too: explaining needs it
-            if self._clock.wall() >= customer.until:
+            if customer.until < inf and self._clock.wall() >= customer.until:
                 raise refusals.key_ended(customer.key.revoked is not None)
             return
         if self._closed:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from server.core.clock import Clock
 from server.gateway.customers.share import most_of
@@ -12,13 +11,16 @@ from server.gateway.customers.whose import told_of
 from server.gateway.customers.window import Header, Window
 from server.ledger.key import Limits
 
+if TYPE_CHECKING:
+    from server.gateway.customers.grant import Grant
+
 UNLIMITED: Final = 2**62
 
 
 class Meters:
     __slots__ = (
-        "_processes", "clock", "id", "most_running", "on_revoked", "parallel",
-        "requests", "running", "tallies", "tokens", "whose",
+        "_processes", "clock", "grants", "id", "metered", "most_running", "parallel", "requests",
+        "tallies", "tokens", "whose",
     )  # fmt: skip
 
     def __init__(self, id: str, clock: Clock, tallies: Tallies, processes: int) -> None:
@@ -29,25 +31,30 @@ class Meters:
         self.clock = clock
         self.tallies = tallies
         self._processes = processes
-        self.running = 0
+        self.grants: set[Grant] = set()
+        """Of the requests that run."""
         self.parallel: int | None = None
         self.most_running = UNLIMITED
         """This process may have so many running; less than `parallel` where there are others."""
         self.requests: Window | None = None
         self.tokens: Window | None = None
-        self.on_revoked: set[Callable[[], None]] = set()
-        """Running requests that want to know."""
+        self.metered = False
+        """Whether what a request may use has to be set aside, of a minute's or a day's limit."""
+
+    @property
+    def running(self) -> int:
+        return len(self.grants)
 
     def tell_revoked(self) -> None:
-        calls, self.on_revoked = self.on_revoked, set()
-        for call in calls:
-            call()
+        for grant in tuple(self.grants):
+            grant.revoke()
 
     def measure(self, limits: Limits) -> None:
         """Against these limits from now on."""
         self.parallel = limits.parallel
         self.requests = _window("requests", self.requests, limits.requests_per_minute)
         self.tokens = _window("tokens", self.tokens, limits.tokens_per_minute)
+        self.metered = bool(self.requests or self.tokens) or limits.tokens_per_day is not None
         self.share(0, 0, 0)
 
     def share(self, requests: int, tokens: int, running: int) -> None:
@@ -78,13 +85,13 @@ class Meters:
     def still(self) -> bool:
         """Whether nothing runs and nothing of the last minute counts."""
         windows = (self.requests, self.tokens)
-        return not self.running and not any(window and window.total for window in windows)
+        return not self.grants and not any(window and window.total for window in windows)
 
     def limit_headers(self) -> tuple[Header, ...]:
         """`x-ratelimit-…`, as OpenAI sends them; none without such limits."""
-        requests, tokens = self.requests, self.tokens
-        if requests is None and tokens is None:
+        if not self.metered:
             return ()
+        requests, tokens = self.requests, self.tokens
         second = int(self.clock.monotonic())
         found = requests.headers(second) if requests is not None else ()
         return found if tokens is None else (*found, *tokens.headers(second))

@@ -13,9 +13,19 @@ MAX_PENDING: Final = 10_000
 OTHERS: Final = "(others)"
 
 
+class Line:
+    """What one key had of one model on one day, so far."""
+
+    __slots__ = ("assumed", "completion", "failed", "prompt", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.failed = 0
+        self.prompt = self.completion = self.assumed = 0
+
+
 class Tallies:
     def __init__(self) -> None:
-        self._pending: dict[tuple[str, str, int], list[int]] = {}
+        self._pending: dict[tuple[str, str, int], Line] = {}
 
     def add(
         self,
@@ -28,31 +38,37 @@ class Tallies:
         assumed: int,
     ) -> None:
         """One request, and its tokens."""
-        tally = self._pending.get((key, model, day)) or self._begin(key, model, day)
-        tally[0] += 1
-        tally[1] += failed
-        tally[2] += prompt
-        tally[3] += completion
-        tally[4] += assumed
+        line = self._pending.get((key, model, day)) or self._begin(key, model, day)
+        line.requests += 1
+        line.prompt += prompt
+        line.completion += completion
+        if failed:
+            line.failed += 1
+        if assumed:
+            line.assumed += assumed
 
     def take(self) -> list[Usage]:
         """All there is; it is told from now on, or put back."""
         pending, self._pending = self._pending, {}
-        return [Usage(*_clean(of), *tally) for of, tally in pending.items()]
+        return [
+            Usage(*_clean(of), x.requests, x.failed, x.prompt, x.completion, x.assumed)
+            for of, x in pending.items()
+        ]
 
     def put_back(self, untold: Iterable[Usage]) -> None:
         for x in untold:
             of = (x.key, x.model, x.day)
-            counts = (
-                x.requests, x.failed, x.prompt_tokens, x.completion_tokens, x.assumed_tokens,
-            )  # fmt: skip
-            tally = self._pending.get(of) or self._begin(*of)
-            tally[:] = [a + b for a, b in zip(tally, counts, strict=True)]
+            line = self._pending.get(of) or self._begin(*of)
+            line.requests += x.requests
+            line.failed += x.failed
+            line.prompt += x.prompt_tokens
+            line.completion += x.completion_tokens
+            line.assumed += x.assumed_tokens
 
-    def _begin(self, key: str, model: str, day: int) -> list[int]:
+    def _begin(self, key: str, model: str, day: int) -> Line:
         if len(self._pending) >= MAX_PENDING:
             model = OTHERS
-        return self._pending.setdefault((key, model, day), [0, 0, 0, 0, 0])
+        return self._pending.setdefault((key, model, day), Line())
 
 
 def _clean(of: tuple[str, str, int]) -> tuple[str, str, int]:

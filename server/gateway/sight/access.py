@@ -52,9 +52,13 @@ def fields_of(record: Record) -> dict[str, Any]:
     if record.attempts:
         last = record.attempts[-1]
         fields |= {"address": last.address, "served_model": last.model}
-    if record.usage is not None:
-        prompt, completion, origin = record.usage
-        fields |= {"prompt_tokens": prompt, "completion_tokens": completion, "tokens": origin}
+    used = record.usage
+    if used is not None:
+        fields |= {
+            "prompt_tokens": used.prompt_tokens,
+            "completion_tokens": used.completion_tokens,
+            "tokens": used.origin,
+        }
     if record.trace is not None:
         fields["trace_id"] = record.trace.trace_id
     return fields

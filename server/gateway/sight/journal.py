@@ -146,7 +146,11 @@ def _candidate(candidate: Candidate) -> SeenCandidate:
 
 
 def _usage(record: Record) -> ExplainedUsage | None:
-    if record.usage is None:
+    used = record.usage
+    if used is None:
         return None
-    prompt, completion, origin = record.usage
-    return ExplainedUsage(prompt_tokens=prompt, completion_tokens=completion, origin=origin)
+    return ExplainedUsage(
+        prompt_tokens=used.prompt_tokens,
+        completion_tokens=used.completion_tokens,
+        origin=used.origin,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from server.core.errors import RequestError
 from server.gateway.sight.usage import Usage
@@ -51,13 +51,17 @@ class Attempt:
         """Of the attempt, as its worker was told; 0: it was told none."""
 
 
+Chosen: TypeAlias = tuple[str, str, Sequence["Candidate"], int, float]
+"""What an `Attempt` is made of."""
+
+
 class Record:
     """Made by `Sight.begin`, given back to `Sight.end`. All times are the clock's `monotonic`."""
 
     __slots__ = (
-        "_now", "admitted_at", "attempts", "began", "code", "ended_at", "first_byte_at", "key_id",
-        "lane", "model", "notes", "outcome", "path", "request_id", "retry_refused", "series",
-        "status", "stream", "trace", "tries", "usage", "wall",
+        "_attempts", "_chosen", "_now", "admitted_at", "began", "code", "ended_at",
+        "first_byte_at", "key_id", "lane", "model", "notes", "outcome", "path", "request_id",
+        "retry_refused", "series", "status", "stream", "trace", "tries", "usage", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +87,7 @@ class Record:
         self.trace = trace
         self.wall = wall
         self.began = now()
+        self._now = now
         self.admitted_at: float | None = None
         self.first_byte_at: float | None = None
         self.ended_at: float | None = None
@@ -90,11 +95,12 @@ class Record:
         self.status = 0
         self.code = ""
         self.usage: Usage | None = None
-        self.attempts: list[Attempt] = []
+        self._attempts: tuple[Attempt, ...] = ()
+        self._chosen: Chosen | None = None
+        """The last attempt, while nobody has asked for it: of most requests nobody does."""
         self.tries = 0
         self.retry_refused = False
         self.notes: tuple[tuple[float, str], ...] = ()
-        self._now = now
 
     def admitted(self) -> None:
         """Limits and budgets let it in."""
@@ -107,14 +113,25 @@ class Record:
 
         `candidates`: as they were; the record keeps the sequence, so do not change it afterwards.
         """
+        if self.tries:
+            self.write_out()
         of = len(candidates) or 1
         if of > MAX_CANDIDATES:
             candidates = _some(candidates, address)
-        attempt = Attempt(address, model or self.model, candidates, of, self._now())
         self.tries += 1
-        if self.tries > MAX_ATTEMPTS:
-            self.attempts.pop()
-        self.attempts.append(attempt)
+        self._chosen = (address, model or self.model, candidates, of, self._now())
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The first ones, and the last one."""
+        self.write_out()
+        return self._attempts
+
+    def write_out(self) -> None:
+        """Make the attempt that was only noted; before another thread asks for it."""
+        if self._chosen is not None:
+            chosen, self._chosen = self._chosen, None
+            self._attempts = (*self._attempts[: MAX_ATTEMPTS - 1], Attempt(*chosen))
 
     def failed(self, address: str, trouble: Trouble | None, cause: BaseException | str) -> None:
         """The attempt at `address` came to nothing. `trouble` None: it was only full."""
@@ -162,7 +179,7 @@ class Record:
         status, code = 500, "internal_error"
         if isinstance(error, RequestError):
             status, code = error.status, error.code or error.type
-            if not self.attempts:  # so these are our own words, and no worker's
+            if not self.tries:  # so these are our own words, and no worker's
                 self.note(f"refused: {error.message}")
         if started:
             self.ended("error_event", 200, code)

@@ -66,7 +66,6 @@ class Sight:
     ) -> Record:
         """`model`: as the client named it; `headers`: of its request, for the trace."""
         series = self._counts.of(model, lane)
-        series.in_flight += 1
         trace = trace_of(headers, self._sample)
         record = Record(
             request_id, path, model, stream, lane, key_id, series, trace, self._now, self._wall()
@@ -77,15 +76,16 @@ class Sight:
     def end(self, record: Record) -> None:
         """Count it and keep it for a while. A second time it does nothing; a record that nobody
         said the end of counts as cancelled."""
-        if record not in self._running:
+        try:
+            self._running.remove(record)
+        except KeyError:
             return
-        self._running.remove(record)
-        ended_at = record.ended_at
-        if ended_at is None:
-            ended_at = record.ended_at = self._now()
-        record.series.count(record, ended_at)
+        if record.ended_at is None:
+            record.ended_at = self._now()
+        record.series.count(record, record.ended_at)
         self._ended.append(record)
-        if self._spans is not None and record.trace is not None and record.trace.sampled:
+        if record.trace is not None and self._spans is not None and record.trace.sampled:
+            record.write_out()
             self._spans.add(record)
         if self._log_requests:
             log_request(record)
@@ -130,7 +130,7 @@ class Sight:
         """This process's own, now."""
         return GatewayNumbers(
             gateway=self._gateway,
-            series=self._counts.numbers(),
+            series=self._counts.numbers(self._running),
             refused=ends_of(self._counts.refused),
             retries_refused=self._retries_refused(),
             spans_dropped=self._spans.dropped if self._spans is not None else 0,

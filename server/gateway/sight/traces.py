@@ -60,22 +60,18 @@ def trace_of(headers: Iterable[Header], sample: float | None = None) -> Trace | 
     One is begun for a request without a valid `traceparent` only where `sample` says so: its
     share of those that are recorded, None: tracing is off.
     """
-    parents, states = found_in(headers, _said)
-    if len(parents) == 1 and (trace := read_parent(parents[0], states)) is not None:
+    said = found_in(headers, _said)
+    if said is not None and (trace := read_parent(*said)) is not None:
         return trace
     return None if sample is None else begin_trace(sample)
 
 
-def _said(headers: Iterable[Header]) -> tuple[list[bytes], list[bytes]]:
-    """Parents and states, as they came."""
-    parents: list[bytes] = []
-    states: list[bytes] = []
-    for name, value in headers:
-        if name == TRACEPARENT:
-            parents.append(value)
-        elif name == TRACESTATE:
-            states.append(value)
-    return parents, states
+def _said(headers: Iterable[Header]) -> tuple[bytes, list[bytes]] | None:
+    """The parent, and the states as they came; None where there is no parent, or are several."""
+    parents = [value for name, value in headers if name == TRACEPARENT]
+    if len(parents) != 1:
+        return None
+    return parents[0], [value for name, value in headers if name == TRACESTATE]
 
 
 def read_parent(value: bytes, states: Iterable[bytes] = ()) -> Trace | None:

@@ -186,6 +186,20 @@ def test_what_passed_is_remembered_when_a_limit_changes(clock: ManualClock) -> N
     admitted(held)
 
 
+def test_a_limit_that_begins_while_a_request_runs_has_nothing_to_give_back(
+    clock: ManualClock,
+) -> None:
+    held = customer(clock, Limits())
+    over, cancelled = admitted(held, 500), admitted(held, 500)
+    limits = Limits(requests_per_minute=1, tokens_per_minute=100)
+    held.follow(Key("key-1", "alice", limits))
+    over.settle(1, 1)
+    cancelled.cancel()
+    assert dict(held.limit_headers())[b"x-ratelimit-remaining-tokens"] == b"100"
+    admitted(held, 100)
+    refused(held, 1)
+
+
 def test_several_processes_share_what_is_left(clock: ManualClock) -> None:
     limits = Limits(requests_per_minute=10, tokens_per_minute=1000, parallel=4)
     held = Customer(Key("key-1", "a", limits), clock, customer(clock, limits).tallies, "gw", 2)

@@ -55,7 +55,7 @@ def test_one_that_was_only_full_is_in_no_trouble(record: Record) -> None:
 
 def test_a_failure_of_nobody_is_no_error(record: Record) -> None:
     record.failed(A, "lost", "x")
-    assert record.attempts == []
+    assert record.attempts == ()
 
 
 def test_the_cause_is_kept_as_words_and_not_too_many(record: Record) -> None:
@@ -71,6 +71,15 @@ def test_of_many_candidates_the_chosen_one_is_kept(record: Record) -> None:
     assert attempt.of == 100
     assert [c.address for c in attempt.candidates] == [addresses[70], *addresses[:7]]
     assert len(attempt.candidates) == MAX_CANDIDATES
+
+
+def test_an_attempt_is_the_same_one_whenever_it_is_asked_for(record: Record) -> None:
+    record.chose(A)
+    (first,) = record.attempts
+    record.chose(B)
+    record.chose(A)
+    assert record.attempts[0] is first
+    assert [attempt.address for attempt in record.attempts] == [A, B, A]
 
 
 def test_of_many_attempts_the_last_one_is_kept(record: Record) -> None:

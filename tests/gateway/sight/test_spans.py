@@ -61,6 +61,11 @@ async def test_too_many_push_the_oldest_out() -> None:
     assert sight.numbers().spans_dropped == 5
 
 
+async def test_nothing_is_left_to_be_made_of_a_record_that_another_thread_reads() -> None:
+    record = serve(a_sight(spans=Spans(Outlet())))
+    assert record._chosen is None
+
+
 async def test_what_nobody_took_is_dropped_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -86,6 +86,11 @@ def test_the_usage_of_something_inside_is_not_that_of_the_answer() -> None:
     assert whole(answer(x_list=[inner])).origin == "estimated"
 
 
+def test_however_many_others_stand_behind_it_that_of_the_answer_is_found() -> None:
+    others = [{"usage": {"prompt_tokens": 999, "completion_tokens": 999}}] * 100
+    assert whole({"usage": SAID, **answer(x_list=others)}) == REPORTED
+
+
 def test_embeddings_write_nothing() -> None:
     body = {"data": [{"embedding": [0.5] * 100}], "usage": {"prompt_tokens": 8, "total_tokens": 8}}
     assert whole(body) == Usage(8, 0, "reported")
