@@ -210,13 +210,14 @@ class Delivery(Journey):
             raise CutOff("the worker fell silent")
         lease.leave = None
         self.started = True
+        now = self.record.now()
         if status < 400:
-            self.record.first_byte()
+            self.record.first_byte(now)
         if self.asked.generates:
             if status >= 500:
                 lease.fail(trouble_in(body))
             else:
-                lease.answered()
+                lease.answered(now)
 
 
 def trouble_in(body: bytes) -> Trouble:

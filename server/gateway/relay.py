@@ -9,6 +9,7 @@ another, the bytes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from server.core.errors import (
@@ -101,7 +102,7 @@ class Relay:
         send: Send,
     ) -> None:
         models = self.routes.models_for(asked.model)
-        tokens = asked.most_tokens(self.fleet.context_length(models)) if asked.generates else 0
+        tokens = self._most_tokens(asked, models) if self.customers.counts_tokens(key) else 0
         grant = self.customers.try_admit(key, asked.model, asked.lane, tokens)
         if grant is None:
             grant = await self.customers.admit(key, asked.model, asked.lane, tokens)
@@ -124,6 +125,12 @@ class Relay:
                 await self._end(delivery, error)
             finally:
                 delivery.close()
+                if delivery.usage is None:
+                    grant.assume(self._most_tokens(asked, models))
+
+    def _most_tokens(self, asked: Asked, models: Sequence[str]) -> int:
+        """That it can use, wherever it goes."""
+        return asked.most_tokens(self.fleet.context_length(models)) if asked.generates else 0
 
     async def _end(self, delivery: Delivery, error: RequestError) -> None:
         """Say in a stream that has begun why it ends; before that it is the edge that says it."""
@@ -153,7 +160,8 @@ class Relay:
         record = delivery.record
         while True:
             with delivery.take() as lease:
-                record.chose(lease.worker.view.address, lease.candidates, lease.model)
+                address = lease.worker.view.address
+                record.chose(address, lease.candidates, lease.model, lease.since)
                 if not delivery.asked.generates:
                     lease.release()
                 try:

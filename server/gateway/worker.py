@@ -148,7 +148,6 @@ class Lease:
         "_now",
         "_probe",
         "_request_id",
-        "_since",
         "_waiting",
         "ability",
         "candidates",
@@ -156,6 +155,7 @@ class Lease:
         "leave_if_quiet",
         "model",
         "moved",
+        "since",
         "worker",
     )
 
@@ -186,7 +186,8 @@ class Lease:
         """Set while a stream may go on elsewhere: hangs up if nothing has come for a while."""
         self.moved = False
         self._now = clock
-        self._since = now
+        self.since = now
+        """When it was sent there."""
         self._first_byte_s: float | None = None
         self._breaker = breaker = worker.breaker_of(model)
         self._probe = breaker.begin()
@@ -212,9 +213,9 @@ class Lease:
             self.leave()
             self.leave = None
 
-    def answered(self) -> None:
+    def answered(self, now: float) -> None:
         """Its first byte is here."""
-        self._first_byte_s = self._now() - self._since
+        self._first_byte_s = now - self.since
         self._breaker.succeed(probe=self._probe)
         self._probe = False
 
@@ -245,6 +246,6 @@ class Lease:
         if self._waiting.get(self._request_id) is self:
             del self._waiting[self._request_id]
         if error is None and self._first_byte_s is not None:
-            self.worker.tally.serve(self._first_byte_s, self._now() - self._since)
+            self.worker.tally.serve(self._first_byte_s, self._now() - self.since)
         if self._probe:
             self._breaker.give_up()

@@ -157,10 +157,11 @@ async def read_body(
         body = own.take_body()
         if body is None:
             return await _read(receive, max_bytes, own.hold)
-        if len(body) > max_bytes:
+        size = len(body)
+        if size > max_bytes:
             raise TooLarge(f"The body is larger than {max_bytes} bytes.")
-        if len(body) > SMALL_BODY_BYTES:
-            own.hold(len(body))
+        if size > SMALL_BODY_BYTES:
+            own.hold(size)
         return body
     now = asyncio.get_running_loop().time
     end = now() + BODY_S

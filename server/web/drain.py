@@ -16,6 +16,8 @@ class Drain:
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
+        self.is_ending = False
+        """The same, for those who look with every request."""
         self.cuts: set[Callable[[], None]] = set()
         """Ends something that runs, each."""
         self.rounds = Rounds()
@@ -26,12 +28,13 @@ class Drain:
 
     def ended(self) -> None:
         self.in_flight -= 1
-        if not self.in_flight:
+        if self.is_ending and not self.in_flight:
             self._idle.set()
 
     async def finish(self, patience_s: float, farewell_s: float = 2.0) -> None:
         """Refuse new requests, let the running ones end, cut those left after `patience_s`."""
         self.begun.set()
+        self.is_ending = True
         if not await self._idle_within(patience_s):
             self.rounds.cut()
             for cut in list(self.cuts):

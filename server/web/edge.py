@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -38,6 +37,7 @@ log = logging.getLogger(__name__)
 Check = Callable[[Scope], None]
 """Raises a `RequestError` for a request that may not come in."""
 
+_HEALTH = frozenset({"/livez", "/readyz"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -76,73 +76,76 @@ class Edge:
         self.refused = refused
         self.turned_away = turned_away
         self.uncounted = uncounted
+        self._unheeded = Drain()
+        """Counts those, for nobody."""
         self._lines = lines_of(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-        elif scope["path"] in ("/livez", "/readyz"):
-            await self._health(scope, send)
-        elif scope["path"] in self.uncounted:
-            await self._serve(scope, receive, send)
-        else:
-            self.drain.in_flight += 1
-            try:
-                await self._serve(scope, receive, send)
-            finally:
-                self.drain.ended()
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = scope["headers"]
-        offered_id, from_page = found_in(headers, _introduction)
-        request_id = offered_id or new_id("req")
+        answer = served_by(send)
+        if answer is None or scope["path"] in _HEALTH:
+            await self._serve_apart(scope, receive, send, answer)
+            return
+        said: dict[bytes, bytes] = scope["headers"].first
+        offered_id = said.get(b"x-request-id")
+        request_id = new_id("req") if offered_id is None else _id_of(offered_id)
         scope["state"]["request_id"] = request_id
-        answer = _answer_of(send)
         answer.more_lines = b"\r\nx-request-id: " + request_id.encode() + self._lines
+        drain = self._unheeded if scope["path"] in self.uncounted else self.drain
+        drain.in_flight += 1
         try:
-            if from_page:
-                answer.more_lines += lines_of(self.origins.headers(scope))
-                self.origins.check(scope)
-                if is_preflight(scope):
-                    await send_permission(scope, send)
-                    return
-            self._admit(scope)
+            if b"origin" in said and await self._has_told_page(scope, send, answer):
+                return
+            if self.drain.is_ending:
+                raise Unavailable("This server is shutting down.", retry_after_s=1)
+            for check in self.checks:
+                check(scope)
             await self.app(scope, receive, send)
         except ClientLeft:
             log.info("client left", extra={"request_id": request_id, "path": scope["path"]})
-        except RequestError as error:
+        except Exception as error:
             if answer.is_answered:
                 raise
-            self.refused(scope, error)
-            await send_problem(send, error, request_id)
-        except Exception:
-            if answer.is_answered:
-                raise
-            log.exception("request failed", extra={"request_id": request_id})
-            problem = Internal(f"Something went wrong here; the log knows it as {request_id}.")
+            problem = _problem_of(error, request_id)
             self.refused(scope, problem)
             await send_problem(send, problem, request_id)
+        finally:
+            drain.ended()
 
-    def _admit(self, scope: Scope) -> None:
-        if self.drain.begun.is_set():
-            raise Unavailable("This server is shutting down.", retry_after_s=1)
-        for check in self.checks:
-            check(scope)
+    async def _has_told_page(self, scope: Scope, send: Send, answer: Served) -> bool:
+        """Whether a web page, for which a browser speaks, asked only if it may, and knows now.
 
-    async def _health(self, scope: Scope, send: Send) -> None:
-        _answer_of(send).more_lines = self._lines
-        missing = "shutting down" if self.drain.begun.is_set() else self.ready()
+        Raises `Forbidden` for one that may not.
+        """
+        answer.more_lines += lines_of(self.origins.headers(scope))
+        self.origins.check(scope)
+        if not is_preflight(scope):
+            return False
+        await send_permission(scope, send)
+        return True
+
+    async def _serve_apart(
+        self, scope: Scope, receive: Receive, send: Send, answer: Served | None
+    ) -> None:
+        """What is no request, and who asks how we are."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if answer is None:
+            raise RuntimeError("an Edge is served by our own HTTP server (server/web/http1) only")
+        answer.more_lines = self._lines
+        missing = "shutting down" if self.drain.is_ending else self.ready()
         if scope["path"] == "/livez" or missing is None:
             await send_json(send, {"status": "ok"})
         else:
             await send_json(send, {"status": "degraded", "missing": missing}, 503)
 
 
-def _answer_of(send: Send) -> Served:
-    own = served_by(send)
-    if own is None:
-        raise RuntimeError("an Edge is served by our own HTTP server (server/web/http1) only")
-    return own
+def _problem_of(error: Exception, request_id: str) -> RequestError:
+    """What the client hears of it; the log hears the rest."""
+    if isinstance(error, RequestError):
+        return error
+    log.exception("request failed", extra={"request_id": request_id})
+    return Internal(f"Something went wrong here; the log knows it as {request_id}.")
 
 
 def known_host(settings: ServerSettings) -> Check:
@@ -185,17 +188,13 @@ def internal_secret(secret: SecretStr, *, header_name: str) -> Check:
 
 
 def request_id_of(scope: Scope) -> str:
-    state: dict[str, Any] = scope["state"]
-    request_id: str = state["request_id"]
+    request_id: str = scope["state"]["request_id"]
     return request_id
 
 
-def _introduction(headers: Iterable[Header]) -> tuple[str, bool]:
-    """The client's own name for its request, empty if it has none that is well formed; whether a
-    browser sends it on behalf of a web page."""
-    offered = first_of(headers, b"x-request-id") or b""
-    from_page = any(name == b"origin" for name, _ in headers)
-    return offered.decode() if _REQUEST_ID.fullmatch(offered) else "", from_page
+def _id_of(offered: bytes) -> str:
+    """The client's own name for its request, or one of ours if that is not well formed."""
+    return offered.decode() if _REQUEST_ID.fullmatch(offered) else new_id("req")
 
 
 def _host_name(name: str) -> str:

@@ -110,7 +110,7 @@ async def test_a_request_that_ends_unserved_gives_its_probe_back() -> None:
             there.take("m", "chat")
         raise CancelledError
     with there.take("m", "chat") as probe:
-        probe.answered()
+        probe.answered(0.0)
     with there.take("m", "chat"), there.take("m", "chat"):
         assert worker.breaker_state(0.0) == "closed"
 

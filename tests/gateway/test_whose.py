@@ -120,5 +120,5 @@ def test_who_has_been_answered_waits_no_longer() -> None:
     there = full(slots=2, queue=6)
     lease = there.take("m", "chat", "late", whose=QUIET)
     assert there.position("late") == 1
-    lease.answered()
+    lease.answered(0.0)
     assert there.position("late") == 0

@@ -10,7 +10,7 @@ async def test_nothing_in_flight_drains_at_once() -> None:
     drain = Drain()
     async with asyncio.timeout(0.5):
         await drain.finish(patience_s=60)
-    assert drain.begun.is_set()
+    assert drain.begun.is_set() and drain.is_ending
 
 
 async def test_a_running_request_gets_its_time() -> None:

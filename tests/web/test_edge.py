@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ from server.web.edge import (
     request_id_of,
 )
 from tests.fakes.live_server import live_server
+from tests.web.http1.talk import GET, Server, settle
 
 SETTINGS = ServerSettings(port=0, allowed_hosts=("box.lan",))
 
@@ -148,6 +150,26 @@ async def test_a_draining_server_refuses_new_requests_and_is_not_ready() -> None
         refused = await http.get("/")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_what_may_stay_open_does_not_hold_up_the_end() -> None:
+    drain, go = Drain(), asyncio.Event()
+    counts: list[int] = []
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        counts.append(drain.in_flight)
+        await go.wait()
+        await send_json(send, {})
+
+    server = Server(Edge(waiting, drain, uncounted=frozenset({"/open"})))
+    clients = [server.connect() for _ in range(3)]
+    for client, path in zip(clients, (b"/open", b"/", b"/open"), strict=True):
+        await client.say(GET.replace(b"/ ", path + b" "))
+    assert counts == [0, 1, 1]
+    go.set()
+    await settle()
+    assert all(b" 200 OK" in client.said for client in clients)
+    assert drain.in_flight == 0
 
 
 async def test_a_body_is_read_to_its_limit_and_not_further() -> None:

@@ -101,6 +101,10 @@ class Customers:
         """Whether `model`, or a route of that name, is there for this key at all."""
         return key is None or key.limits.models is None or model in key.limits.models
 
+    def counts_tokens(self, key: Key | None) -> bool:
+        """Whether what a request may use at most must be known before it may come in."""
+        return key is not None and self._by_id[key.id].metered
+
     def try_admit(self, key: Key | None, model: str, lane: Lane, tokens: int) -> Grant | None:
         """`tokens`: the most that the request may use, prompt and answer.
 

@@ -71,6 +71,11 @@ class Grant:
         ):
             self._settle(failed, prompt_tokens, completion_tokens, 0)
 
+    def assume(self, tokens: int) -> None:
+        """Nobody can tell what was used: so much at most, where nothing was set aside."""
+        if not self._metered:
+            self._reserved = tokens
+
     def cancel(self, *, counts: bool = True) -> None:
         """No worker was asked, so nothing was used; it does not count as one of the minute.
 

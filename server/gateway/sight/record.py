@@ -59,8 +59,8 @@ class Record:
     """Made by `Sight.begin`, given back to `Sight.end`. All times are the clock's `monotonic`."""
 
     __slots__ = (
-        "_attempts", "_chosen", "_now", "admitted_at", "began", "code", "ended_at",
-        "first_byte_at", "key_id", "lane", "model", "notes", "outcome", "path", "request_id",
+        "_attempts", "_chosen", "admitted_at", "began", "code", "ended_at",
+        "first_byte_at", "key_id", "lane", "model", "notes", "now", "outcome", "path", "request_id",
         "retry_refused", "series", "status", "stream", "trace", "tries", "usage", "wall",
     )  # fmt: skip
 
@@ -87,7 +87,7 @@ class Record:
         self.trace = trace
         self.wall = wall
         self.began = now()
-        self._now = now
+        self.now = now
         self.admitted_at: float | None = None
         self.first_byte_at: float | None = None
         self.ended_at: float | None = None
@@ -104,12 +104,17 @@ class Record:
 
     def admitted(self) -> None:
         """Limits and budgets let it in."""
-        self.admitted_at = self._now()
+        self.admitted_at = self.now()
 
     def chose(
-        self, address: str, candidates: Sequence[Candidate] = NOBODY, model: str = ""
+        self,
+        address: str,
+        candidates: Sequence[Candidate] = NOBODY,
+        model: str = "",
+        at: float | None = None,
     ) -> None:
-        """It goes to `address`, as `model` if that is another one than the client asked for.
+        """It goes to `address`, as `model` if that is another one than the client asked for; `at`:
+        when, None for now.
 
         `candidates`: as they were; the record keeps the sequence, so do not change it afterwards.
         """
@@ -119,7 +124,7 @@ class Record:
         if of > MAX_CANDIDATES:
             candidates = _some(candidates, address)
         self.tries += 1
-        self._chosen = (address, model or self.model, candidates, of, self._now())
+        self._chosen = (address, model or self.model, candidates, of, at or self.now())
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -138,7 +143,7 @@ class Record:
         self.series.fail(trouble or FULL)
         for attempt in reversed(self.attempts):
             if attempt.address == address and attempt.failed_at is None:
-                attempt.failed_at = self._now()
+                attempt.failed_at = self.now()
                 attempt.trouble = trouble or FULL
                 attempt.cause = str(cause)[:MAX_CAUSE_CHARS]
                 return
@@ -146,12 +151,13 @@ class Record:
     def note(self, words: str) -> None:
         """What seldom happens; nothing of what was said."""
         if len(self.notes) < MAX_NOTES:
-            self.notes = (*self.notes, (self._now(), words[:MAX_CAUSE_CHARS]))
+            self.notes = (*self.notes, (self.now(), words[:MAX_CAUSE_CHARS]))
 
-    def first_byte(self) -> None:
-        """It is about to be sent to the client. Only the first call counts."""
+    def first_byte(self, at: float | None = None) -> None:
+        """It is about to be sent to the client; `at`: when, None for now. Only the first call
+        counts."""
         if self.first_byte_at is None:
-            self.first_byte_at = self._now()
+            self.first_byte_at = at or self.now()
 
     def trace_headers(self) -> tuple[Header, ...]:
         """For the worker that was just chosen, with an id of their own for this attempt."""
@@ -166,7 +172,7 @@ class Record:
         self.outcome = outcome
         self.status = status
         self.code = code
-        self.ended_at = self._now()
+        self.ended_at = self.now()
         if usage is not None:
             self.usage = usage
 

@@ -9,6 +9,7 @@ and the application is here, one idea a file:
     reader          bytes in, requests out: limits on the head, and what is not HTTP
     request_head    what HTTP's grammar leaves to the server
     incoming        a request's body, and its client's leaving: the application's `receive`
+    pieces          a body that does not come whole together with its head
     exchange        a request and its answer: the application's run, and its `send`
     answer_head     status line and headers as bytes
     refusals        ready-made answers for those who never reach the application

@@ -9,7 +9,10 @@ from typing import Final, NoReturn
 
 from server.web.asgi import Header
 
-NO_LENGTH: Final = -1
+# In place of a body's length.
+NO_BODY: Final = -3
+NO_LENGTH: Final = -4
+"""The application does not say it."""
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH = b"\r\ncontent-length: "
@@ -24,6 +27,7 @@ _SHORT = 3
 """Most answers have the same few headers; longer heads are hardly ever the same twice."""
 _MAX_STARTS = 512
 """Applications use few names, upstreams of upstreams may invent any."""
+_BODILESS = frozenset({204, 304})
 _CONTROLS = bytes(code for code in (*range(32), 127) if code != 9)
 
 
@@ -47,7 +51,7 @@ def compose(status: int, headers: Iterable[Header], always: Sequence[Header] = (
         return _compose(status, said)
     if composed is None:
         composed = _compose(status, said)
-        if len(said) <= _SHORT and composed[1] == NO_LENGTH:
+        if len(said) <= _SHORT and composed[1] < 0:
             if len(_HEADS) >= _MAX_HEADS:
                 _HEADS.clear()
             _HEADS[status, said] = composed
@@ -62,7 +66,7 @@ def lines_of(headers: Iterable[Header]) -> bytes:
 
 def _compose(status: int, headers: Iterable[Header]) -> Composed:
     """The status line and the headers, without the empty line; the length that the application
-    declares, or `NO_LENGTH`; whether it wants the connection closed.
+    declares, `NO_LENGTH` or `NO_BODY`; whether it wants the connection closed.
 
     How the body is framed and what becomes of the connection is not the application's to say, so
     `transfer-encoding` and `connection` are left out. Raises `RuntimeError` for what is no header.
@@ -85,7 +89,7 @@ def _compose(status: int, headers: Iterable[Header]) -> Composed:
     # Each line but the first begins with the two control characters that end the one before it.
     if len(head) - len(head.translate(None, _CONTROLS)) != len(parts) - 1:
         raise RuntimeError("a header's value has a line break or another control character in it")
-    return head, length, closes
+    return head, NO_BODY if status in _BODILESS else length, closes
 
 
 def _no_answer(status: int) -> NoReturn:

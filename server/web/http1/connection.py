@@ -13,8 +13,10 @@ from server.web.http1 import deadline
 from server.web.http1.backlog import Backlog
 from server.web.http1.channel import Channel
 from server.web.http1.deadline import Deadline
-from server.web.http1.exchange import Exchange
-from server.web.http1.reader import Place, Reader
+from server.web.http1.exchange import CLOSE, Exchange
+from server.web.http1.line import Place
+from server.web.http1.pieces import Pieces
+from server.web.http1.reader import Reader
 from server.web.http1.refusals import BUSY, TIMEOUT, meaning_of
 from server.web.http1.service import service_of
 
@@ -26,9 +28,10 @@ class Connection(Channel):
     """
 
     __slots__ = (
-        "_backlog", "_current", "_deadline", "_ending", "_parting", "_reader", "_service",
+        "_backlog", "_current", "_deadline", "_parting", "_reader", "_service", "place",
     )  # fmt: skip
 
+    place: Place
     _reader: Reader
 
     def __init__(
@@ -44,8 +47,6 @@ class Connection(Channel):
         self._current: Exchange | None = None
         """The one being answered."""
         self._backlog = Backlog()
-        self._ending = False
-        """The server ends: the answer that is under way is the last one."""
         self._parting = False
         """Nothing is read or answered any more."""
 
@@ -55,7 +56,8 @@ class Connection(Channel):
         super().connection_made(transport)
         service = self._service
         service.connections.add(self)
-        self._reader = Reader(self, service, _place(self._transport))
+        self.place = _place(self._transport)
+        self._reader = Reader(self, service)
         surplus = len(service.connections) - service.most
         if surplus <= 0:
             self._deadline.set(deadline.HEAD)
@@ -68,13 +70,14 @@ class Connection(Channel):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._parting or self._backlog.farewell is not None:
+        if self._parting:
             return
         if self._backlog.queue:
-            self._backlog.held += data
-            self.regulate()
+            if self._backlog.farewell is None:
+                self._backlog.held += data
+                self.regulate()
             return
-        self._reader.feed(data)
+        self._reader.feed(data)  # which was closed, if there is to be a farewell
         if self._current is None:
             self._watch()
 
@@ -102,19 +105,22 @@ class Connection(Channel):
 
     def shutdown(self) -> None:
         """For `uvicorn.Server`, when it ends."""
-        self._ending = True
         if self._current is None:
             self._close()
-        else:
-            self._current.keep = False
+        else:  # the answer that is under way is the last one
+            self._current.then = CLOSE
 
     # for the reader ----------------------------------------------------------------------------
 
     def begin(self, exchange: Exchange) -> None:
-        if self._current is None:
-            self._start(exchange)
-        else:
+        if self._current is not None:
             self._backlog.add(exchange)
+            return
+        self._current = exchange
+        if not self.blocked:
+            self._deadline.what = None
+        exchange.task = task = self._loop.create_task(exchange.run())
+        self._service.tasks.add(task)
 
     def refuse(self, answer: bytes, unfinished: Exchange | None) -> None:
         if unfinished is None:
@@ -130,7 +136,8 @@ class Connection(Channel):
 
     def regulate(self) -> None:
         exchange = self._reader.exchange
-        unread = exchange.unread if exchange is not None else 0
+        pieces = exchange.pieces if exchange is not None else None
+        unread = pieces.unread if pieces is not None else 0
         self.pause(
             len(self._backlog.held) > UNREAD_BYTES
             or unread > UNREAD_BYTES
@@ -140,19 +147,20 @@ class Connection(Channel):
     # for the exchange --------------------------------------------------------------------------
 
     def await_body(self) -> None:
-        if self._current is not None and not self._current.body_due:
-            self._current.body_due = self._service.loop.time() + BODY_S
+        pieces = self._awaited()
+        if pieces is not None and not pieces.due:
+            pieces.due = self._loop.time() + BODY_S
         if not self.blocked:
-            self._deadline.clear()  # each piece may take as long as the first
+            self._deadline.what = None  # each piece may take as long as the first
             self._watch()
 
-    def answered(self) -> None:
-        exchange, self._current = self._current, None
+    def answered(self, *, keep: bool) -> None:
+        self._current = None
         self._service.state.total_requests += 1
-        if exchange is None or not exchange.keep or self._ending:
+        if not keep:
             self._part()
         elif self._backlog.queue:
-            self._start(self._backlog.queue.pop(0))
+            self.begin(self._backlog.queue.pop(0))
             self._read_on()
         elif self._backlog.farewell is not None:
             self._say_last(self._backlog.farewell)
@@ -171,13 +179,6 @@ class Connection(Channel):
             self._part()
 
     # life --------------------------------------------------------------------------------------
-
-    def _start(self, exchange: Exchange) -> None:
-        self._current = exchange
-        if not self.blocked:
-            self._deadline.clear()
-        exchange.task = task = self._service.loop.create_task(exchange.run())
-        self._service.tasks.add(task)
 
     def _read_on(self) -> None:
         """Look at what was held, as far as it is next in line."""
@@ -238,11 +239,10 @@ class Connection(Channel):
             return
         if self.blocked:
             self._deadline.set(deadline.STALL)
+        elif (pieces := self._awaited()) is not None:
+            self._deadline.set(deadline.BODY, pieces.due)
         elif self._current is not None:
-            if self._current.awaits_body:
-                self._deadline.set(deadline.BODY, self._current.body_due)
-            else:
-                self._deadline.clear()
+            self._deadline.what = None
         elif self._reader.exchange is not None:
             self._deadline.set(deadline.REST)
         elif self._reader.in_message or self._reader.head_bytes:
@@ -258,14 +258,19 @@ class Connection(Channel):
             self._transport.abort()
         elif what != deadline.BODY:
             self._close()
-        elif self._current is not None and self._current.awaits_body:
-            self._current.give_up()
+        elif (pieces := self._awaited()) is not None:
+            pieces.give_up()
+
+    def _awaited(self) -> Pieces | None:
+        """The body that the application waits for."""
+        pieces = self._current.pieces if self._current is not None else None
+        return pieces if pieces is not None and pieces.is_awaited else None
 
 
 def _place(transport: asyncio.Transport) -> Place:
     client = transport.get_extra_info("peername")
     server = transport.get_extra_info("sockname")
-    return Place(
-        (str(client[0]), int(client[1])) if isinstance(client, tuple) else None,
-        (str(server[0]), int(server[1])) if isinstance(server, tuple) else None,
-    )
+    return {
+        "client": (str(client[0]), int(client[1])) if isinstance(client, tuple) else None,
+        "server": (str(server[0]), int(server[1])) if isinstance(server, tuple) else None,
+    }

@@ -44,25 +44,23 @@ class Deadline:
         self._limits = limits
         self._expire: Callable[[str], None] | None = expire
         self._due = 0.0
-        self._fires = 0.0
+        self._fires = inf
         self._timer: asyncio.TimerHandle | None = None
         self.what: str | None = None
-        """What is waited for."""
+        """What is waited for; set it to None when nothing is any more."""
 
     def set(self, what: str, latest: float = inf) -> None:
         """Wait for this, and nothing else, from when it was first said; `latest`, by the loop's
         clock, is the end of its time in any case."""
-        if what != self.what:
-            self.what = what
-            self._due = due = min(self._loop.time() + self._limits[what], latest)
-            if self._timer is None:
-                self._arm(due)
-            elif due < self._fires:
-                self._timer.cancel()
-                self._arm(due)
-
-    def clear(self) -> None:
-        self.what = None
+        if what == self.what:
+            return
+        self.what = what
+        due = self._loop.time() + self._limits[what]
+        if latest < due:
+            due = latest
+        self._due = due
+        if due < self._fires:
+            self._arm(due)
 
     def close(self) -> None:
         """Never again; lets go of who would have been told."""
@@ -72,11 +70,14 @@ class Deadline:
             self._timer = None
 
     def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._fires = due
         self._timer = self._loop.call_at(due, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
+        self._fires = inf
         if self.what is None or self._expire is None:
             return
         if self._loop.time() + _LOOP_TICK_S < self._due:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final
 
-from server.web.asgi import Header, Message, Scope
-from server.web.http1.answer_head import NO_LENGTH, compose
+from server.web.asgi import Header, Message
+from server.web.http1.answer_head import NO_BODY, NO_LENGTH, compose
 from server.web.http1.incoming import Incoming
 from server.web.http1.line import Line
+from server.web.http1.pieces import Pieces
 from server.web.http1.refusals import FAILED, without_body
 from server.web.http1.service import Service
 
@@ -28,41 +29,57 @@ _SENT: Final = 2
 """The head is."""
 _WHOLE: Final = 3
 
-# How many bytes of the body are still to come or, below zero, how its end is told.
+# How many bytes of the body are still to come or, below zero, how its end is told; `NO_LENGTH` as
+# long as the first piece of the body may be all of it.
 _IN_CHUNKS: Final = -1
 _UNTIL_CLOSE: Final = -2
-_NO_BODY: Final = -3
-_OPEN: Final = -4
-"""Not decided yet: the first piece of the body may be all of it."""
+
+# What comes after an answer, as the end of its head says it.
+KEEP: Final = b"\r\n\r\n"
+"""The connection may serve another request."""
+KEEP_OLD: Final = b"\r\nconnection: keep-alive\r\n\r\n"
+"""The same, to a client that speaks HTTP/1.0."""
+CLOSE: Final = b"\r\nconnection: close\r\n\r\n"
 
 
 class Exchange(Incoming):
     __slots__ = (
-        "_head", "_left", "_stage", "head_only", "keep", "more_lines", "old", "scope", "task",
+        "_head", "_left", "_said", "_stage", "more_lines", "scope", "task", "then",
     )  # fmt: skip
+
+    task: asyncio.Task[None]
+    """In which it runs; set by who starts it."""
+    _head: bytes
+    """Of the answer, once it has begun."""
 
     def __init__(
         self,
-        scope: Scope,
+        said: dict[str, Any],
         line: Line,
         service: Service,
-        *,
-        keep: bool = True,
-        old: bool = False,
-        expects: bool = False,
+        body: bytes | None,
+        pieces: Pieces | None = None,
+        then: bytes = KEEP,
     ) -> None:
-        """`keep`: the connection may serve another request; `old`: the client speaks HTTP/1.0;
-        `expects`: it waits to be told to send its body."""
-        super().__init__(line, service, expects)
-        self.scope = scope
-        self.head_only = scope["method"] == "HEAD"
-        self.keep = keep
-        self.old = old
+        """`said`: by its head, in ASGI's words, as others may say it too; `body`: all of it, if it
+        came together with its head, else it comes in `pieces`; `then`: `KEEP` or the like."""
+        self._said = said
+        self.scope = scope = said | line.place  # which the application may change
+        scope["state"] = service.app_state.copy()
+        self.line = line
+        self.service = service
+        self.loop = service.loop
+        self.then = then
+        self._body = body
+        if body:
+            service.unread_bytes += len(body)
+        self.pieces = pieces
+        self.left = self.over = False
+        self._held = 0
+        self._listener = None
         self.more_lines = b""
-        self.task: asyncio.Task[None] | None = None
         self._stage = _WAITING
-        self._head = b""
-        self._left = _OPEN
+        self._left = NO_BODY if said["method"] == "HEAD" else NO_LENGTH
 
     @property
     def has_begun(self) -> bool:
@@ -89,8 +106,7 @@ class Exchange(Incoming):
                 log.error("the application left its answer unfinished", extra=self._names())
                 self._fail()
         finally:
-            if self.task is not None:
-                self.service.tasks.discard(self.task)
+            self.service.tasks.discard(self.task)
 
     async def send(self, message: Message) -> None:
         if (self.over or self.line.blocked) and await self._is_in_vain():
@@ -100,7 +116,7 @@ class Exchange(Incoming):
             self._write(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and self._stage == _WAITING:
             self._begin(message["status"], message.get("headers", ()))
-            if self._left == _OPEN:
+            if self._left == NO_LENGTH:
                 # A stream, perhaps; its client sees the head even if the first event takes long.
                 self.loop.call_soon(self._flush)
         else:
@@ -114,8 +130,9 @@ class Exchange(Incoming):
             raise RuntimeError("a second answer to one request")
         self._begin(status, headers)
         size = len(body)
-        if self._left == _OPEN and size < _COPIED_BYTES:  # as nearly always
-            self.line.write(self._close_head(size, more=False) + body)
+        if self._left == NO_LENGTH and size < _COPIED_BYTES:  # as nearly always
+            lines = (self._head, size, self.then, body)
+            self.line.write(b"%b\r\ncontent-length: %d%b%b" % lines)
             self._finish()
         else:
             self._write(body, more=False)
@@ -139,11 +156,10 @@ class Exchange(Incoming):
     def _begin(self, status: int, headers: Iterable[Header]) -> None:
         head, length, closes = compose(status, headers, self.service.state.default_headers)
         self._head = head + self.more_lines
-        if closes or self.expects:  # who was not told to send a body may send it or not
-            self.keep = False
-        if self.head_only or status == 204 or status == 304:
-            self._left = _NO_BODY
-        elif length != NO_LENGTH:
+        pieces = self.pieces
+        if closes or (pieces is not None and pieces.expects):
+            self.then = CLOSE  # who was not told to send a body may send it or not
+        if self._left == NO_LENGTH:
             self._left = length
         self._stage = _HELD
 
@@ -161,7 +177,7 @@ class Exchange(Incoming):
         if self._left == _IN_CHUNKS:
             end = b"" if more else _LAST_CHUNK
             data = b"%b%x\r\n%b\r\n%b" % (head, size, body, end) if body else head + end
-        elif self._left == _NO_BODY:
+        elif self._left == NO_BODY:
             data = head
         elif size < _COPIED_BYTES:
             data = head + body
@@ -180,31 +196,29 @@ class Exchange(Incoming):
             log.error("an answer is not as long as its content-length", extra=self._names())
             if self._stage == _SENT:
                 self.line.cut(looks_whole=False)
-            self._left = _OPEN
+            self._left = NO_LENGTH
             raise RuntimeError("the body is not as long as its content-length said")
 
     def _close_head(self, size: int, more: bool) -> bytes:
         """The head to its end: its last lines say how long the body is, and what comes after it."""
         self._stage = _SENT
         head = self._head
-        if self._left == _OPEN:
+        if self._left == NO_LENGTH:
             if not more:
                 self._left = size
                 head += b"\r\ncontent-length: %d" % size
-            elif self.old:
-                self._left = _UNTIL_CLOSE
-                self.keep = False
-            else:
+            elif self._said["http_version"] == "1.1":
                 self._left = _IN_CHUNKS
                 head += b"\r\ntransfer-encoding: chunked"
-        if not self.keep:
-            return head + b"\r\nconnection: close\r\n\r\n"
-        return head + (b"\r\nconnection: keep-alive\r\n\r\n" if self.old else b"\r\n\r\n")
+            else:
+                self._left = _UNTIL_CLOSE
+                self.then = CLOSE
+        return head + self.then
 
     def _finish(self) -> None:
         self._stage = _WHOLE
         self.close()
-        self.line.answered()
+        self.line.answered(keep=self.then != CLOSE)
 
     def _fail(self) -> None:
         if self.over:
@@ -212,8 +226,9 @@ class Exchange(Incoming):
         if self._stage == _SENT:
             self.line.cut(looks_whole=self._left == _UNTIL_CLOSE)
             return
-        self.keep = False
-        self.line.write(without_body(FAILED) if self.head_only else FAILED)
+        self.then = CLOSE
+        head_only = self._said["method"] == "HEAD"
+        self.line.write(without_body(FAILED) if head_only else FAILED)
         self._finish()
 
     def _names(self) -> dict[str, Any]:

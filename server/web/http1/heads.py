@@ -20,8 +20,9 @@ class Head(NamedTuple):
 
     scope: dict[str, Any]
     """ASGI's, without what belongs to one connection or one request."""
-    length: int
-    """Of the body, in bytes."""
+    start: int
+    """Of the body, in bytes from that of the head."""
+    end: int
 
 
 class Heads:

@@ -9,52 +9,48 @@ from server.core.errors import SlowRequest, Unavailable
 from server.core.limits import MAX_HELD_BYTES
 from server.web.asgi import Message
 from server.web.http1.line import Line
+from server.web.http1.pieces import Pieces
 from server.web.http1.service import Service
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Incoming:
+    """What an `Exchange` receives. It sets all of this itself: a call less for each request."""
+
     __slots__ = (
-        "_end_told", "_held", "_listener", "_parts", "_receivers", "body_due", "expects", "late",
-        "left", "line", "loop", "over", "service", "unread", "whole",
+        "_body", "_held", "_listener", "left", "line", "loop", "over", "pieces", "service",
     )  # fmt: skip
 
-    def __init__(self, line: Line, service: Service, expects: bool) -> None:
-        """`expects`: the client waits to be told to send the body."""
-        self.line = line
-        self.service = service
-        self.loop = service.loop
-        self.expects = expects
-        self.whole = False
-        """The body has been received to its end."""
-        self.body_due = 0.0
-        """When it must be, by the loop's clock; 0 until it is waited for."""
-        self.late = False
-        """It stopped coming, or only drips."""
-        self.left = False
-        self.over = False
-        """The client has its answer, or has left; nothing is received or sent any more."""
-        self.unread = 0
-        self._held = 0
-        """Bytes of the body that the application keeps."""
-        self._parts: list[bytes] = []
-        self._end_told = False
-        self._receivers: list[asyncio.Future[None]] = []
-        self._listener: Callable[[], None] | None = None
+    line: Line
+    service: Service
+    loop: asyncio.AbstractEventLoop
+    left: bool
+    over: bool
+    """The client has its answer, or has left; nothing is received or sent any more."""
+    pieces: Pieces | None
+    """Of a body that did not come whole together with its head."""
+    _body: bytes | None
+    """One that did, until it is taken."""
+    _held: int
+    """Bytes of the body that the application keeps."""
+    _listener: Callable[[], None] | None
 
     async def receive(self) -> Message:
         """The body as it comes, then `http.disconnect` once the exchange is over. Raises
         `SlowRequest` when the body stops coming, or only drips."""
-        while True:
-            if self.over:
-                return {"type": "http.disconnect"}
-            if self._parts or (self.whole and not self._end_told):
-                body = self._take()
-                return {"type": "http.request", "body": body, "more_body": not self.whole}
-            if self.late:
+        pieces = self.pieces
+        if pieces is None:
+            body = self.take_body()
+            if body is not None:
+                return {"type": "http.request", "body": body, "more_body": False}
+            pieces = self.pieces = Pieces(self.line, self.service, taken=True)
+        while not self.over:
+            if pieces.has_news:
+                body = pieces.take()
+                return {"type": "http.request", "body": body, "more_body": not pieces.whole}
+            if pieces.late:
                 raise SlowRequest("The body came too slowly.")
-            await self._wait()
+            await pieces.wait()
+        return {"type": "http.disconnect"}
 
     def listen(self, listener: Callable[[], None] | None) -> None:
         """As `web.asgi.Served` says."""
@@ -73,44 +69,17 @@ class Incoming:
 
     def take_body(self) -> bytes | None:
         """As `web.asgi.Served` says."""
-        if self.over or not self.whole or self._end_told:
-            return None
-        return self._take()
-
-    @property
-    def awaits_body(self) -> bool:
-        return not self.whole and bool(self._receivers)
+        body = self._body
+        if body is not None:
+            self._body = None
+            self.service.unread_bytes -= len(body)
+            if self.line.paused:
+                self.line.regulate()
+        elif self.pieces is not None and self.pieces.rest_is_here and not self.over:
+            body = self.pieces.take()
+        return body
 
     # for the connection ------------------------------------------------------------------------
-
-    def feed(self, data: bytes) -> None:
-        """A piece of the body has come."""
-        if self.over:
-            return
-        self._parts.append(data)
-        self.unread += len(data)
-        self.service.unread_bytes += len(data)
-        if self._receivers:
-            self._wake()
-
-    def fill(self, data: bytes, *, whole: bool = True) -> None:
-        """The body came together with its head, all of it or what `data` is."""
-        self.whole = whole
-        if data:
-            self._parts.append(data)
-            self.unread = len(data)
-            self.service.unread_bytes += len(data)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.whole = True
-        if self._receivers:
-            self._wake()
-
-    def give_up(self) -> None:
-        """The body comes too slowly."""
-        self.late = True
-        self._wake()
 
     def leave(self) -> None:
         """The client has left, or must."""
@@ -125,43 +94,9 @@ class Incoming:
         if self._held:
             self.service.held_bytes -= self._held
             self._held = 0
-        if self._parts:
-            self._drop()
-        if self._receivers:
-            self._wake()
-
-    async def _wait(self) -> None:
-        if self.expects:
-            self.expects = False
-            self.line.write(_CONTINUE)
-        receiver = self.loop.create_future()
-        self._receivers.append(receiver)
-        if not self.whole:
-            self.line.await_body()
-        try:
-            await receiver
-        finally:
-            if receiver in self._receivers:
-                self._receivers.remove(receiver)
-
-    def _take(self) -> bytes:
-        """What is here of the body."""
-        parts = self._parts
-        self.expects = False
-        self._end_told = self.whole
-        if parts:
-            self._drop()
-            if self.line.paused:
-                self.line.regulate()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _drop(self) -> None:
-        self.service.unread_bytes -= self.unread
-        self.unread = 0
-        self._parts = []
-
-    def _wake(self) -> None:
-        receivers, self._receivers = self._receivers, []
-        for receiver in receivers:
-            if not receiver.done():
-                receiver.set_result(None)
+        if self._body is not None:
+            self.service.unread_bytes -= len(self._body)
+            self._body = None
+        if self.pieces is not None:
+            self.pieces.drop()
+            self.pieces.wake()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+Place = dict[str, tuple[str, int] | None]
+"""Between whom a connection is: `client` and `server` of an ASGI scope."""
+
 
 class Line(Protocol):
+    place: Place
     blocked: bool
     """The client reads more slowly than we write."""
     paused: bool
@@ -27,8 +31,8 @@ class Line(Protocol):
     def await_body(self) -> None:
         """The application waits for more of the current request's body."""
 
-    def answered(self) -> None:
-        """The current answer is whole."""
+    def answered(self, *, keep: bool) -> None:
+        """The current answer is whole. `keep`: another request may follow."""
 
     def cut(self, *, looks_whole: bool) -> None:
         """End the connection in mid-answer, so that the client cannot take it for a whole one."""

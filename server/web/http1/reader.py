@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import httptools
 
 from server.core.limits import MAX_HEADER_BYTES, UNREAD_BYTES
 from server.web.asgi import Header, Headers
-from server.web.http1.exchange import Exchange
+from server.web.http1.exchange import CLOSE, KEEP, KEEP_OLD, Exchange
 from server.web.http1.heads import END, MAX_HEAD_BYTES, Head
 from server.web.http1.line import Line
+from server.web.http1.pieces import Pieces
 from server.web.http1.refusals import FAILED, MALFORMED, TOO_LARGE, Refusal
 from server.web.http1.request_head import PLAIN, look, split_target, without_upgrade
 from server.web.http1.service import Service
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _WIRE_BYTES_PER_BODY_BYTE = 16
 """Enough for chunks of one byte each; too little for endless extensions and trailers."""
+_END_BYTES: Final = len(END)
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -33,23 +35,15 @@ class Owner(Line, Protocol):
         """Nothing more can be read, not even the rest of the `unfinished` one."""
 
 
-class Place(NamedTuple):
-    """Between whom a connection is, in ASGI's words."""
-
-    client: tuple[str, int] | None
-    server: tuple[str, int] | None
-
-
 class Reader:
     __slots__ = (
-        "_body", "_chunked", "_headers", "_left", "_owner", "_parser", "_place", "_plain",
-        "_service", "_target", "_text", "_wire", "exchange", "head_bytes", "in_message",
+        "_body", "_chunked", "_headers", "_left", "_owner", "_parser", "_plain", "_service",
+        "_target", "_text", "_wire", "exchange", "head_bytes", "in_message",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, service: Service, place: Place) -> None:
+    def __init__(self, owner: Owner, service: Service) -> None:
         self._owner = owner
         self._service = service
-        self._place = place
         self._target = b""
         self._headers: list[Header] = []
         self._text = b""
@@ -72,11 +66,11 @@ class Reader:
         while data and self._parser is not None:
             if self._left:
                 data = self._read_on(data)
-            elif self.in_message or (head := self._known(data)) is None:
+            elif self.in_message or (rest := self._begin_known(data)) is None:
                 self._feed_parser(data)
                 return
             else:
-                data = self._begin_known(head, data)
+                data = rest
 
     def close(self) -> None:
         """Read nothing more; lets go of the parser, which knows its reader."""
@@ -84,25 +78,26 @@ class Reader:
 
     # heads that were read before ---------------------------------------------------------------
 
-    def _known(self, data: bytes) -> tuple[int, Head] | None:
-        """What the head at the beginning of `data` is known to mean, and where it ends."""
+    def _begin_known(self, data: bytes) -> bytes | None:
+        """Begin the request at the beginning of `data`, if its head is known.
+
+        Returns what follows it in `data`; None: the head must be read.
+        """
         end = data.find(END, 0, MAX_HEAD_BYTES)
         if end < 0:
             return None
-        text = data[: end + len(END)]
+        text = data[: end + _END_BYTES]
         head = self._service.heads.find(text)
         if head is None:
             self._text = text
             return None
-        return len(text), head
-
-    def _begin_known(self, found: tuple[int, Head], data: bytes) -> bytes:
-        """Returns what follows this request in `data`."""
-        start, head = found
-        end = start + head.length
-        size = len(data)
-        exchange = Exchange(self._scope(head.scope), self._owner, self._service)
-        exchange.fill(data[start:end], whole=size >= end)
+        shared, start, end = head
+        missing = end - len(data)
+        if missing <= 0:
+            exchange = Exchange(shared, self._owner, self._service, data[start:end])
+        else:
+            pieces = Pieces(self._owner, self._service, data[start:])
+            exchange = Exchange(shared, self._owner, self._service, None, pieces)
         try:
             self._owner.begin(exchange)
         except Refusal as refusal:
@@ -110,13 +105,12 @@ class Reader:
             self._give_up(refusal.answer)
             return b""
         self.head_bytes = 0
-        if size < end:
+        if missing > 0:
             self.exchange = exchange
             self.in_message = True
-            self._left = end - size
-        if exchange.unread > UNREAD_BYTES or self._service.is_swamped:
+            self._left = missing
             self._owner.regulate()
-        return data[end:] if size > end else b""
+        return data[end:]
 
     def _read_on(self, data: bytes) -> bytes:
         size = len(data)
@@ -133,8 +127,8 @@ class Reader:
 
     def _end(self) -> None:
         exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.end()
+        if exchange is not None and exchange.pieces is not None:
+            exchange.pieces.end()
 
     # all others --------------------------------------------------------------------------------
 
@@ -225,21 +219,16 @@ class Reader:
             return
         shared = self._shared_scope(method, target, version, headers)
         keep = parser.should_keep_alive()
-        exchange = Exchange(
-            self._scope(shared),
-            self._owner,
-            self._service,
-            keep=keep,
-            old=version != "1.1",
-            expects=asked.expects,
-        )
+        pieces = Pieces(self._owner, self._service, expects=asked.expects)
+        then = CLOSE if not keep else KEEP if version == "1.1" else KEEP_OLD
+        exchange = Exchange(shared, self._owner, self._service, None, pieces, then)
         self._owner.begin(exchange)
         self.exchange = exchange
         self._chunked = asked.chunked
         self._wire = self._body = 0
         if text and keep and asked == PLAIN and version == "1.1" and method != "CONNECT":
             length = int(shared["headers"].first.get(b"content-length", b"0"))
-            self._service.heads.keep(text, Head(shared, length))
+            self._service.heads.keep(text, Head(shared, len(text), len(text) + length))
 
     def _shared_scope(
         self, method: str, target: bytes, version: str, headers: list[Header]
@@ -257,20 +246,22 @@ class Reader:
             "raw_path": root_path.encode() + raw_path if root_path else raw_path,
             "query_string": query,
             "headers": Headers(headers),
+            # Each request has its own; a dict that need not grow is copied in half the time.
+            "client": None,
+            "server": None,
+            "state": None,
         }
-
-    def _scope(self, shared: dict[str, Any]) -> dict[str, Any]:
-        client, server = self._place
-        state = self._service.app_state.copy()
-        return {**shared, "server": server, "client": client, "state": state}
 
     def on_body(self, data: bytes) -> None:
         exchange = self.exchange
         assert exchange is not None
-        exchange.feed(data)
+        pieces = exchange.pieces
+        assert pieces is not None
+        if not exchange.over:
+            pieces.feed(data)
         if self._chunked:
             self._body += len(data)
-        if exchange.unread > UNREAD_BYTES or self._service.is_swamped:
+        if pieces.unread > UNREAD_BYTES or self._service.is_swamped:
             self._owner.regulate()
 
     def on_message_complete(self) -> None:

@@ -103,6 +103,21 @@ async def test_an_old_client_can_keep_its_connection() -> None:
     assert not client.transport.closing
 
 
+@pytest.mark.parametrize("request_", [GET, HEAD, OLD, OLD_KEPT])
+@pytest.mark.parametrize("app", [STREAM, WHOLE, says()])
+async def test_an_application_that_changes_its_scope_is_framed_the_same(
+    request_: bytes, app: ASGIApp
+) -> None:
+    async def changing(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["http_version"] = "1.0" if scope["http_version"] == "1.1" else "1.1"
+        scope["method"] = "GET" if scope["method"] == "HEAD" else "HEAD"
+        await app(scope, receive, send)
+
+    client, other = talk(changing), talk(app)
+    assert await client.say(request_) == await other.say(request_)
+    assert client.transport.closing == other.transport.closing
+
+
 @pytest.mark.parametrize("request_", [OLD, OLD_KEPT])
 async def test_a_stream_to_an_old_client_ends_with_the_connection(request_: bytes) -> None:
     client = talk(STREAM)

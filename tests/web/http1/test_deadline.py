@@ -79,7 +79,7 @@ def test_a_later_deadline_costs_no_new_timer(
 ) -> None:
     deadline.set(HEAD)
     for _ in range(100):
-        deadline.clear()
+        deadline.what = None
         deadline.set(IDLE)
     assert len(loop.timers) == 1
     loop.pass_to(1005.0)
@@ -99,7 +99,7 @@ def test_nothing_is_told_once_it_is_cleared_or_closed(
     loop: Loop, deadline: Deadline, expired: list[str]
 ) -> None:
     deadline.set(HEAD)
-    deadline.clear()
+    deadline.what = None
     loop.pass_to(1100.0)
     deadline.set(STALL)
     deadline.close()

@@ -153,8 +153,8 @@ def test_only_so_many_heads_are_kept() -> None:
     heads = Heads()
     texts = [b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n" % number for number in range(20_000)]
     for text in texts:
-        heads.keep(text, Head({}, 0))
-        heads.keep(text, Head({}, 0))
+        heads.keep(text, Head({}, len(text), len(text)))
+        heads.keep(text, Head({}, len(text), len(text)))
     assert heads.find(texts[-1])
     assert 0 < sum(heads.find(text) is not None for text in texts) <= 512
 

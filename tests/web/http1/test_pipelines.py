@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from server.core.limits import MAX_PIPELINED, UNREAD_BYTES
 from tests.web.http1.apps import Stage, echo
 from tests.web.http1.talk import GET, bodies, echoed, refused, settle, sized, talk
@@ -57,3 +59,28 @@ async def test_what_follows_the_last_request_is_ignored() -> None:
     said = await client.say(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" + GET + b"?")
     assert len(echoed(said)) == 1
     assert client.transport.closing
+
+
+@pytest.mark.parametrize("behind", [b"", GET, GET + GET[:-1]])
+async def test_a_server_that_ends_answers_what_is_under_way_and_nothing_after_it(
+    behind: bytes,
+) -> None:
+    stage = Stage()
+    client = talk(stage.waiting)
+    await client.say(GET + behind)
+    client.protocol.shutdown()
+    await client.say(GET)
+    stage.go.set()
+    await settle()
+    assert bodies(client.said) == [b"/"]
+    assert b"\r\nconnection: close\r\n" in client.said
+    assert client.transport.closing or client.transport.ended
+
+
+async def test_a_server_that_ends_closes_who_waits_for_nothing() -> None:
+    client = talk(echo)
+    await client.say(GET)
+    client.protocol.shutdown()
+    said = client.said
+    assert client.transport.closing
+    assert await client.say(GET) == said
