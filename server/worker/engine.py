@@ -84,10 +84,32 @@ class Ask:
     stop: tuple[str, ...] = ()
     """Texts that end the answer and are not part of it."""
     stop_token_ids: tuple[int, ...] = ()
+    logprobs: int | None = None
+    """How likely each token was, and so many of the likeliest in its place; None: nobody asks."""
+    score_prompt: bool = False
+    """The same for the tokens of the prompt."""
     lane: Lane = "normal"
     """Who goes on first where several answers share a model; the text does not depend on it,"""
     customer: str = ""
     """nor on this: those of different customers go on equally fast, however many each has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """A token, and how likely it was."""
+
+    token: int
+    text: bytes
+    """What it adds to the text: perhaps a part of a character, nothing where it is a mark."""
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Likely):
+    """One that stands in the text."""
+
+    others: tuple[Likely, ...] = ()
+    """The likeliest in its place, best first, as many as were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,12 @@ class Delta:
     tokens: int
     """Tokens generated so far, those of the end mark included."""
     finish: FinishReason | None = None
+    scores: tuple[Scored, ...] = ()
+    """Of its tokens, if they were asked for."""
+    prompt: tuple[Scored | None, ...] = ()
+    """Of the prompt's, in the first piece, if they were asked for; None: nothing stood before."""
+    cached: int = 0
+    """Of the prompt's tokens, those that did not have to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
