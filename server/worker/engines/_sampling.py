@@ -48,12 +48,18 @@ class Sampler:
             self._seen = torch.zeros(vocabulary, dtype=torch.bool, device=device)
             self._seen[list(prompt)] = True
         self._bias = self._bias_of(sampling.logit_bias, vocabulary, device)
+        self._is_greedy = sampling.temperature < _GREEDY_BELOW or sampling.top_p == 0.0
+        changed = (self._counts, self._seen, self._bias)
+        self._takes_best = self._is_greedy and all(change is None for change in changed)
 
     @torch.inference_mode()
-    def pick(self, scores: Tensor) -> int:
-        """The next token. `scores`: (vocabulary,), float32; it may be changed."""
+    def pick(self, scores: Tensor, best: int | None = None) -> int:
+        """The next token. `scores`: (vocabulary,), float32; `best`: the likeliest, if that is
+        known already."""
+        if best is not None and self._takes_best:
+            return best
         scores = self._penalised(scores)
-        if self._ask.temperature < _GREEDY_BELOW or self._ask.top_p == 0.0:
+        if self._is_greedy:
             token = int(scores.argmax())
         else:
             likely = _only_likely(scores / self._ask.temperature, self._ask.top_k, self._ask.top_p)
@@ -83,7 +89,7 @@ class Sampler:
         if not known:
             return None
         tensor = torch.zeros(vocabulary, device=device)
-        tensor[list(known)] = torch.tensor(list(known.values()), device=device)
+        tensor[list(known)] = torch.tensor(list(known.values()), dtype=tensor.dtype, device=device)
         return tensor
 
 

@@ -1,8 +1,8 @@
 """Any decoder-only model that transformers can load, on a CPU or on GPUs.
 
-Requests take turns, one step each: a token, or a piece of a long prompt. One thread owns the
-model. A decode loop of our own, because `generate` samples from the one global random generator,
-cannot be left in mid-prompt and takes a fifth more time a token on a small model.
+One batch for all requests: who comes joins it at the next token, who is done leaves it there, and
+long prompts are read in pieces between. One thread owns the model. A decode loop of our own,
+because `generate` samples from the one global random generator and can be neither joined nor left.
 
 options: none
 """
@@ -10,7 +10,8 @@ options: none
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,17 @@ from server.clients.conversation import template_fields, template_for, template_
 from server.core.errors import StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
+from server.worker.batcher import Batcher
 from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Say, Style
+from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._context import check_context
 from server.worker.engines._device import pick_device, pick_dtype, placement
+from server.worker.engines._groups import Apart, Together
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines._sampling import Sampler, Sampling
+from server.worker.engines._scores import Scorer
 from server.worker.engines._weights import find_model, reason
-from server.worker.stepper import Stepper
 from server.worker.style import derive_style
-from server.worker.text.detokeniser import Detokeniser
-from server.worker.text.stops import StopHolder
 
 PREFILL_TOKENS = 512
 """Of a prompt, read in one step, which everybody else waits for."""
@@ -77,13 +79,19 @@ class TransformersEngine(Engine):
         self._conversation = _conversation_of(settings, tokenizer)
         self._prompter = Prompter(tokenizer, self._conversation)
         self._ends = _end_tokens(model, tokenizer)
-        self._prefill = _prefill_tokens(settings.name, self._forward, model.device.type)
+        self._scorer = Scorer(tokenizer)
+        self._decoder = _decoder_of(tokenizer)
+        plain = _has_plain_memory(settings.name, self._forward)
+        self._prefill = _prefill_tokens(model.device.type) if plain else _NO_LIMIT
+        self._group: Together | Apart = Together(model) if plain else Apart(self._forward)
         self._style = self._find_style(settings)
-        self._stepper: Stepper[Delta] = Stepper(f"engine {settings.name}")
+        self._batcher: Batcher[GeneratedAnswer, Next, Delta] = Batcher(
+            f"engine {settings.name}", self._group
+        )
 
     @property
     def tokens_after_cancel(self) -> int:  # type: ignore[override]
-        return self._stepper.steps_after_cancel
+        return self._batcher.steps_after_cancel
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         inner = await asyncio.to_thread(self._prompter.prepare, prompt)
@@ -95,63 +103,52 @@ class TransformersEngine(Engine):
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
-        results = self._stepper.run(self._steps(prepared.inner, ask), ask.lane, ask.customer)
+        answer = self._answer(prepared.inner, ask)
+        pieces = self._batcher.run(answer, ask.lane, ask.customer)
+        told = 0
         try:
-            async for delta in results:
+            async for delta in pieces:
+                self.generated += delta.tokens - told
+                told = delta.tokens
                 yield delta
         except torch.OutOfMemoryError as error:
             raise Unavailable(
                 "The model ran out of memory; retry with a shorter prompt.", code="out_of_memory"
             ) from error
         finally:
-            await results.aclose()
+            await pieces.aclose()
 
     def style(self) -> Style | None:
         return self._style
 
     def close(self) -> None:
-        self._stepper.close()
+        self._batcher.close()
 
-    def _steps(self, prompt: TokenPrompt, ask: Ask) -> Iterator[Delta | None]:
-        """One forward pass a step."""
-        ends = self._ends_of(prompt, ask)
-        sampler = Sampler(self._sampling(ask), prompt.ids, self._vocabulary, self._model.device)
-        text = Detokeniser(self._decode, prompt.context)
-        holder = StopHolder((*prompt.stop, *ask.stop))
-        cache: Any = None
-        for start in range(0, len(prompt.ids), self._prefill):
-            piece = prompt.ids[start : start + self._prefill]
-            scores, cache = self._forward(piece, cache)
-            if start + self._prefill < len(prompt.ids):
-                yield None
-        for count in range(1, ask.max_tokens + 1):
-            token = sampler.pick(scores)
-            self.generated += 1
-            if token in ends:
-                yield Delta(holder.flush(), count, "stop")
-                return
-            new = holder.feed(text.feed(token))
-            if holder.stopped:
-                yield Delta(new, count, "stop")
-                return
-            if count == ask.max_tokens:
-                break
-            yield Delta(new, count) if new else None
-            scores, cache = self._forward((token,), cache)
-        yield Delta(new + holder.flush(), ask.max_tokens, "length")
+    def _answer(self, prompt: TokenPrompt, ask: Ask) -> GeneratedAnswer:
+        return GeneratedAnswer(
+            prompt,
+            ask,
+            Sampler(self._sampling(ask), prompt.ids, self._vocabulary, self._model.device),
+            self._ends_of(prompt, ask),
+            self._decoder,
+            self._scorer,
+            self._forward,
+            self._prefill,
+            self._group.prefixes,
+        )
 
     @torch.inference_mode()
-    def _forward(self, ids: tuple[int, ...], cache: Any) -> tuple[Tensor, Any]:
-        """Scores of the token after `ids`, (vocabulary,) in float32, and the longer cache."""
+    def _forward(
+        self, ids: tuple[int, ...], cache: Any, *, every: bool = False
+    ) -> tuple[Tensor, Any]:
+        """Scores of the token after the last of `ids`, or after `every` one, (1 or tokens,
+        vocabulary) in float32, and the longer cache."""
         step = torch.tensor([ids], device=self._model.device)
-        out = self._model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return out.logits[0, -1].float(), out.past_key_values
-
-    def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        keep = 0 if every else 1
+        out = self._model(
+            input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=keep
         )
-        return text
+        return out.logits[0].float(), out.past_key_values
 
     def _sampling(self, ask: Ask) -> Sampling:
         authors = self._defaults
@@ -237,20 +234,31 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(token for token in found if token is not None)
 
 
-def _prefill_tokens(name: str, forward: Any, device: str) -> int:
-    """How much of a prompt one step may read; also proves that the model works at all.
+def _has_plain_memory(name: str, forward: Forward) -> bool:
+    """Whether what the model remembers is keys and values of each token, and nothing else: only
+    that can be read on in pieces, and batched. Also proves that the model works at all.
 
-    Only a plain attention cache can be extended by several tokens; the states of recurrent
-    models cannot. Raises `StartError`.
+    Raises `StartError`.
     """
     scores, cache = forward((0,), None)
     if cache is None:
         raise StartError(f"model {name!r}: its architecture has no cache that transformers shares")
     if not bool(torch.isfinite(scores).all()):
         raise StartError(f"model {name!r}: its weights are broken, the scores are not numbers")
-    plain = all(isinstance(layer, DynamicLayer) for layer in getattr(cache, "layers", [None]))
-    if not plain:
-        return _NO_LIMIT
+    return all(type(layer) is DynamicLayer for layer in getattr(cache, "layers", [None]))
+
+
+def _decoder_of(tokenizer: Any) -> Callable[[list[int]], str]:
+    """Tokens to text, without marks. Without what transformers puts around it, where there is a
+    library in Rust below it: that is most of the time that a token takes in a batch."""
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is not None:
+        return partial(fast.decode, skip_special_tokens=True)
+    return partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _prefill_tokens(device: str) -> int:
+    """How much of a prompt one step may read."""
     return CPU_PREFILL_TOKENS if device == "cpu" else PREFILL_TOKENS
 
 

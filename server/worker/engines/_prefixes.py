@@ -1,0 +1,72 @@
+"""What the model remembers of texts that were read: a conversation's next turn begins with them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from server.worker.engines._batch import Memory
+
+LEAST_TOKENS: Final = 16
+"""What is shorter is read again as fast as it is found."""
+
+
+class Prefixes:
+    """The last ones, up to so many bytes; whoever is asked for goes last."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._known: OrderedDict[tuple[int, ...], Memory] = OrderedDict()
+        self.bytes = 0
+
+    def keep(self, ids: tuple[int, ...], memory: Memory) -> None:
+        """`memory`: of all `ids`. It is ours from now on."""
+        size = _size(memory)
+        if len(ids) < LEAST_TOKENS or size > self._most_bytes:
+            return
+        for shorter in [known for known in self._known if known == ids[: len(known)]]:
+            self._drop(shorter)
+        self._known[ids] = memory
+        self.bytes += size
+        while self.bytes > self._most_bytes:
+            self._drop(next(iter(self._known)))
+
+    def find(self, ids: tuple[int, ...]) -> tuple[int, Memory | None]:
+        """How many of the first of `ids` are remembered, and their memory, to be copied. Never
+        all of them: the scores after the last one are not remembered."""
+        most, found = 0, None
+        for known in self._known:
+            common = _common(known, ids, most)
+            if common > most:
+                most, found = common, known
+        if found is None or min(most, len(ids) - 1) < LEAST_TOKENS:
+            return 0, None
+        self._known.move_to_end(found)
+        length = min(most, len(ids) - 1)
+        memory = self._known[found]
+        return length, [(keys[:, :, :length], values[:, :, :length]) for keys, values in memory]
+
+    def clear(self) -> None:
+        self._known.clear()
+        self.bytes = 0
+
+    def _drop(self, ids: tuple[int, ...]) -> None:
+        self.bytes -= _size(self._known.pop(ids))
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...], at_least: int) -> int:
+    """How many tokens they begin with alike, if that is more than `at_least`."""
+    low, high = 0, min(len(one), len(other))
+    if one[: at_least + 1] != other[: at_least + 1]:
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _size(memory: Memory) -> int:
+    return sum(side.nbytes for sides in memory for side in sides)
