@@ -78,6 +78,7 @@ class Batch:
         self.width = 0
         self.starts: list[int] = []
 
+    @torch.inference_mode()
     def add(self, memory: Memory) -> None:
         """A text, as the last row."""
         length = memory[0][0].shape[2]
@@ -95,6 +96,7 @@ class Batch:
                 side[len(self.starts), :, start : self.width] = own[0]
         self.starts.append(start)
 
+    @torch.inference_mode()
     def memory_of(self, row: int) -> list[tuple[Tensor, Tensor]]:
         """A copy of what is remembered of one text."""
         start, end = self.starts[row], self.width
@@ -103,6 +105,7 @@ class Batch:
             for keys, values in (layer.sides for layer in self._layers)
         ]
 
+    @torch.inference_mode()
     def remove(self, row: int) -> None:
         """The last row takes its place."""
         last = len(self.starts) - 1
