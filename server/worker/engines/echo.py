@@ -27,9 +27,11 @@ from server.worker.engine import (
     Embedded,
     Engine,
     FinishReason,
+    Likely,
     Prepared,
     Prompt,
     Say,
+    Scored,
     Text,
     Tokens,
 )
@@ -73,29 +75,31 @@ class EchoEngine(Engine):
     def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
         """Each word's own number; there is no vocabulary to number it in."""
         assert isinstance(prepared.inner, list | tuple)
-        return tuple(
-            word if isinstance(word, int) else crc32(word.encode()) >> 1 for word in prepared.inner
-        )
+        return tuple(word if isinstance(word, int) else _number(word) for word in prepared.inner)
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         words = _tokens(prepared.text)
         finish: FinishReason = "stop" if len(words) <= ask.max_tokens else "length"
         holder = StopHolder(ask.stop)
+        heard = _scored_prompt(prepared, ask)
+        scores: list[Scored] = []
         count = 0
         for word in words[: ask.max_tokens]:
             await asyncio.sleep(self._delay_s)
             count += 1
             self.generated += 1
+            scores += _scored(word, ask)
             text = holder.feed(word)
             if holder.stopped:
-                finish = "stop"
+                finish, scores = "stop", _within(scores, text)
                 break
             if text:
-                yield Delta(text, count)
+                yield Delta(text, count, scores=tuple(scores), prompt=heard)
+                heard, scores = (), []
             text = ""
         else:
             text = holder.flush()
-        yield Delta(text, count, finish)
+        yield Delta(text, count, finish, tuple(scores), heard)
 
     async def embed(
         self,
@@ -118,6 +122,35 @@ class EchoEngine(Engine):
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
+
+
+def _number(word: str) -> int:
+    return crc32(word.encode()) >> 1
+
+
+def _scored(word: str, ask: Ask) -> tuple[Scored, ...]:
+    """It is always sure of the next word."""
+    if ask.logprobs is None:
+        return ()
+    likely = Likely(_number(word), word.encode(), 0.0)
+    return (Scored(likely.token, likely.text, 0.0, (likely,)[: ask.logprobs]),)
+
+
+def _within(scores: list[Scored], text: str) -> list[Scored]:
+    """Those of the words that `text` is made of; the others are of a stop text."""
+    kept, left = [], len(text.encode())
+    for scored in scores:
+        if left > 0:
+            kept.append(scored)
+        left -= len(scored.text)
+    return kept
+
+
+def _scored_prompt(prepared: Prepared, ask: Ask) -> tuple[Scored | None, ...]:
+    if not ask.score_prompt or not prepared.tokens:
+        return ()
+    words = _tokens(prepared.text)
+    return (None, *(scored for word in words[1:] for scored in _scored(word, ask)))
 
 
 def _vector(text: str, width: int) -> list[float]:

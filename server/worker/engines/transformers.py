@@ -121,6 +121,11 @@ class TransformersEngine(Engine):
     def style(self) -> Style | None:
         return self._style
 
+    def forget(self) -> None:
+        """All that is remembered of texts that nobody is answering any more."""
+        if self._group.prefixes is not None:
+            self._group.prefixes.clear()
+
     def close(self) -> None:
         self._batcher.close()
 

@@ -1,0 +1,245 @@
+"""Answers that have a form: JSON, or JSON that a schema describes.
+
+A schema becomes a grammar once; each answer then walks through it token by token, and before each
+token the grammar says which ones may come. Loaded by the first request that asks for a form.
+
+The library is llguidance. Of those tried it alone refuses what it cannot keep to, instead of
+quietly ignoring it, and needs neither a compiler nor a compiled table of the whole vocabulary.
+A stranger's schema can still cost hours, or end the process that reads it, so each new one is
+tried in a process of its own first (`_grammar_trial.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.to_thread
+import torch
+from llguidance import LLMatcher, LLTokenizer
+from llguidance.hf import from_tokenizer
+from torch import Tensor
+
+from server.core.errors import BadRequest, Internal, Unavailable
+from server.worker.engines import _grammar_trial
+from server.worker.engines._grammar_trial import Trial, parser_limits, write_grammar
+
+MAX_SCHEMA_BYTES = 1 << 20
+TRIAL_S = 20.0
+"""Waiting included; a trial ends itself after `CPU_S` of work, so this long means no machine."""
+_TRIALS = 2
+"""At the same time."""
+_MOST_KNOWN = 64
+_MOST_KNOWN_BYTES = 4 << 20
+"""Of schemas; the grammars take about ten times as much."""
+_TOO_LONG = (-signal.SIGXCPU, -signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """Any JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """What this JSON Schema (2020-12) describes; its properties come in the schema's order."""
+
+    schema: Mapping[str, object]
+    strict: bool = True
+    """False: keywords that cannot be kept to are ignored; True: they are refused."""
+    param: str = "response_format.json_schema.schema"
+    """Where in the request it stands."""
+
+
+Form: TypeAlias = JsonObject | JsonSchema
+
+
+class Grammars:
+    """Those of one model. `vocabulary`: the length of its scores; `ends`: tokens that end an
+    answer, at least one."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int, ends: Collection[int]) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = max(vocabulary, len(tokenizer))
+        self._ends = sorted(ends)
+        self._words: LLTokenizer | None = None
+        self._lock = threading.Lock()
+        self._trials = anyio.Semaphore(_TRIALS)
+        self._known = _Known()
+
+    def load(self) -> None:
+        """Blocks, and holds every other thread up: 0.03 s for 3,000 tokens, 3 s for 150,000.
+
+        The first `compile` does it if nobody did. Raises `BadRequest`.
+        """
+        with self._lock:
+            if self._words is not None:
+                return
+            try:
+                self._words = from_tokenizer(
+                    self._tokenizer, n_vocab=self._vocabulary, eos_token=self._ends
+                )
+            except Exception as error:  # it has no name of its own for what it does not know
+                raise BadRequest(
+                    "This model's tokenizer cannot keep to a form.", param="response_format"
+                ) from error
+
+    async def compile(self, form: Form) -> Grammar:
+        """Cheap for a form that was seen lately. To be cancelled is to end the trial.
+
+        Raises `BadRequest` naming the schema's place and what is wrong with it, and `Unavailable`
+        if the machine is too busy to find out.
+        """
+        schema = form if isinstance(form, JsonSchema) else _ANY_OBJECT
+        trial = _trial_of(schema)
+        key = sha256(f"{trial['lenient']}{trial['schema']}".encode()).digest()
+        found = self._known.get(key)
+        if found is None:
+            async with self._trials:
+                found = self._known.get(key) or await self._compile(trial)
+            self._known.put(key, found, len(trial["schema"]))
+        if isinstance(found, str):
+            raise BadRequest(f"This schema cannot be kept to: {found}", param=schema.param)
+        return Grammar(found, schema.param)
+
+    async def _compile(self, trial: Trial) -> LLMatcher | str:
+        """At the form's beginning; or what is wrong."""
+        fault = "" if trial == _trial_of(_ANY_OBJECT) else await _try(trial)
+        return fault or await anyio.to_thread.run_sync(partial(self._build, trial))
+
+    def _build(self, trial: Trial) -> LLMatcher | str:
+        self.load()
+        assert self._words is not None
+        matcher = LLMatcher(self._words, write_grammar(trial), log_level=0, limits=parser_limits())
+        matcher.compute_bitmask()  # a form that nothing fits has no first token
+        fault = matcher.get_error()
+        return "nothing fits it, or it is too large" if fault else matcher
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A compiled form; any number of answers can follow it, at the same time."""
+
+    _start: LLMatcher
+    _param: str
+
+    def begin(self) -> Constraint:
+        return Constraint(self._start.deep_copy(), self._param)
+
+
+class Constraint:
+    """The way of one answer through a form. One thread at a time."""
+
+    __slots__ = ("_matcher", "_param")
+
+    def __init__(self, matcher: LLMatcher, param: str) -> None:
+        self._matcher = matcher
+        self._param = param
+
+    def mask(self, scores: Tensor) -> Tensor:
+        """`scores` with minus infinity for each token that may not come; at least one may.
+
+        scores: (vocabulary,), on any device; it is left as it is. Raises `BadRequest` where the
+        schema has become too expensive to follow.
+        """
+        bits = bytearray(self._matcher.compute_bitmask())
+        if self._matcher.is_error():
+            raise BadRequest(
+                "This schema takes too long to follow; make it simpler.", param=self._param
+            )
+        packed = torch.frombuffer(bits, dtype=torch.uint8).to(scores.device)
+        forbidden = _bits_unset(scores.device).index_select(0, packed.int()).flatten()
+        return scores.masked_fill(forbidden[: scores.shape[-1]], -torch.inf)
+
+    def accept(self, token: int) -> None:
+        """Go on to what may follow `token`, which `mask` left possible."""
+        if not self._matcher.consume_token(token):
+            raise Internal(f"token {token} does not fit the form of its answer")
+
+    @property
+    def is_done(self) -> bool:
+        """The answer has its form, and nothing but an end may follow."""
+        return self._matcher.is_stopped()
+
+    @property
+    def may_end(self) -> bool:
+        """The answer has its form; more may follow, such as digits."""
+        return self._matcher.is_accepting()
+
+
+class _Known:
+    """The compiled forms that were used last, and what is wrong with those that are no good."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[bytes, tuple[LLMatcher | str, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: bytes) -> LLMatcher | str | None:
+        if key not in self._found:
+            return None
+        self._found.move_to_end(key)
+        return self._found[key][0]
+
+    def put(self, key: bytes, found: LLMatcher | str, schema_bytes: int) -> None:
+        """Forget the oldest ones if there are too many."""
+        self._bytes += schema_bytes - self._found.pop(key, ("", 0))[1]
+        self._found[key] = (found, schema_bytes)
+        while len(self._found) > _MOST_KNOWN or self._bytes > _MOST_KNOWN_BYTES:
+            self._bytes -= self._found.popitem(last=False)[1][1]
+
+
+_ANY_OBJECT = JsonSchema({"type": "object"}, param="response_format")
+
+
+def _trial_of(form: JsonSchema) -> Trial:
+    """Raises `BadRequest` for what is no schema at all."""
+    if not isinstance(form.schema, Mapping):
+        raise BadRequest("A schema is a JSON object.", param=form.param)
+    # The library's own options would let a schema change what counts as JSON.
+    plain = {name: value for name, value in form.schema.items() if name != "x-guidance"}
+    try:
+        text = json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRequest("This schema is not JSON, or nested too deeply.", param=form.param) from (
+            error
+        )
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise BadRequest(f"A schema has at most {MAX_SCHEMA_BYTES} bytes.", param=form.param)
+    return {"schema": text, "lenient": not form.strict}
+
+
+async def _try(trial: Trial) -> str:
+    """What is wrong with it; empty if nothing is."""
+    # -P: the folder of the script has a transformers.py of ours.
+    command = [sys.executable, "-P", str(Path(_grammar_trial.__file__))]
+    try:
+        with anyio.fail_after(TRIAL_S):
+            done = await anyio.run_process(
+                command, input=json.dumps(trial).encode(), stderr=DEVNULL, check=False
+            )
+    except TimeoutError as error:
+        raise Unavailable("The schema could not be read in time.", retry_after_s=1) from error
+    if done.returncode > 0:
+        raise Internal(f"the trial of a schema failed with exit code {done.returncode}")
+    if done.returncode in _TOO_LONG:
+        return f"it takes more than {_grammar_trial.CPU_S} s to compile"
+    if done.returncode < 0:
+        return "it is nested too deeply, or needs too much memory"
+    return done.stdout.decode()
+
+
+@cache
+def _bits_unset(device: torch.device) -> Tensor:
+    """For each byte, which of its bits are 0, the lowest first; (256, 8)."""
+    return ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).eq(0).to(device)

@@ -1,0 +1,84 @@
+"""Whether a schema can be compiled in the time and memory that we give it.
+
+Run as a script, in a process of its own: a few lines of schema can ask for hours or for more
+memory than there is, and no library can be stopped in the middle. It reads a `Trial` from stdin
+and writes what is wrong with the schema to stdout, nothing if it is fine. It loads nothing but
+the library, so it starts in a few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+from typing import TypedDict
+
+from llguidance import LLMatcher, LLParserLimits
+
+CPU_S = 2
+MAX_MEMORY_BYTES = 1 << 30
+_STACK_BYTES = 1 << 20
+"""Less than any thread of the worker has: what passes here overflows no stack there."""
+_MAX_MESSAGE = 300
+
+
+class Trial(TypedDict):
+    schema: str
+    """JSON text of an object."""
+    lenient: bool
+    """Whether keywords that the grammar cannot express count for nothing; else they are wrong."""
+
+
+def write_grammar(trial: Trial) -> str:
+    """For the library. Raises `ValueError` if the schema is not JSON, or nested too deeply."""
+    return LLMatcher.grammar_from_json_schema(
+        trial["schema"],
+        overrides={
+            # Some white space, as people indent; a model may never leave it if it has no end.
+            "whitespace_pattern": r"[ \n\r\t]{1,40}",
+            "lenient": trial["lenient"],
+        },
+    )
+
+
+def parser_limits() -> LLParserLimits:
+    """Tighter than the library's own; a state takes about 2 kB, and each answer has its own."""
+    return LLParserLimits(max_grammar_size=200_000, max_lexer_states=20_000, verbose_errors=False)
+
+
+def fault(trial: Trial) -> str:
+    """What is wrong, in one line; empty if nothing is."""
+    try:
+        wrong, messages = LLMatcher.validate_grammar_with_warnings(
+            write_grammar(trial), limits=parser_limits()
+        )
+    except ValueError as error:
+        wrong, messages = True, [str(error)]
+    message, _, _ = " ".join(" ".join(messages).split()).partition(". Enable ")  # our options
+    return message[:_MAX_MESSAGE] if wrong else ""
+
+
+def _limit(what: int, most: int) -> None:
+    """As far as the system lets us: macOS does not limit memory."""
+    try:
+        resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+    except (ValueError, OSError):
+        return
+
+
+def _main() -> None:
+    _limit(resource.RLIMIT_CPU, CPU_S)
+    _limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
+    _limit(resource.RLIMIT_CORE, 0)
+    trial: Trial = json.load(sys.stdin)
+    faults: list[str] = []
+    threading.stack_size(_STACK_BYTES)
+    thread = threading.Thread(target=lambda: faults.append(fault(trial)))
+    thread.start()
+    thread.join()
+    sys.stdout.write(faults[0])  # fails, as it should, when the thread did
+
+
+if __name__ == "__main__":
+    _main()

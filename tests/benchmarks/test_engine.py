@@ -1,0 +1,35 @@
+"""The benchmark of the local engine: that it runs, and that its goals can be missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.engine.__main__ import goals, table
+from benchmarks.engine.subject import Run, Subject
+from benchmarks.engine.ways import ONE, OURS, STATIC, WAYS
+from tests.fakes.tiny_llama import make_tiny_llama
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    return Subject.load(make_tiny_llama(tmp_path_factory.mktemp("tiny")), threads=1)
+
+
+@pytest.mark.parametrize("name", [OURS, STATIC, ONE])
+def test_each_way_makes_as_many_tokens_as_it_was_asked_for(subject: Subject, name: str) -> None:
+    run = WAYS[name](subject)(3, 5)
+    assert run.tokens == 15
+    assert len(run.firsts_s) == 3
+    assert 0 < max(run.firsts_s) <= run.wall_s
+
+
+def test_goals_are_met_or_missed() -> None:
+    def runs(ours: int, theirs: int) -> dict[tuple[str, int], list[Run]]:
+        return {
+            (OURS, 32): [Run(ours, 1.0, 1.0)],
+            (STATIC, 32): [Run(theirs, 1.0, 1.0)],
+        }
+
+    assert goals(runs(85, 100)).startswith("met")
+    assert goals(runs(84, 100)).startswith("MISSED")
+    assert "85" in table(runs(85, 100))
