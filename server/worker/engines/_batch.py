@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
+from math import inf
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
+
+from server.core.errors import Unavailable
+from server.core.limits import RETRY_AFTER_S
 
 Memory = Sequence[tuple[Tensor, Tensor]]
 """Keys and values of one text for each layer, (1, heads, tokens, size)."""
@@ -66,8 +70,10 @@ class _Columns(DynamicLayer):  # type: ignore[no-untyped-call]
 class Batch:
     """`width`: columns in use. `starts`: where the text of each row begins."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, most_bytes: float = inf) -> None:
+        """`most_bytes`: of what is remembered of all texts together."""
         self._model = model
+        self._most_bytes = most_bytes
         self._device = model.device
         self._layers: list[_Columns] = []
         self._cache: Any = None
@@ -80,14 +86,21 @@ class Batch:
 
     @torch.inference_mode()
     def add(self, memory: Memory) -> None:
-        """A text, as the last row."""
+        """A text, as the last row. Raises `Unavailable` when there is no room for it."""
         length = memory[0][0].shape[2]
+        columns = max(length, self.width if self.starts else 0) + 1
+        if (len(self.starts) + 1) * columns * _bytes_per_token(memory) > self._most_bytes:
+            raise Unavailable(
+                "The model has no memory left for a text of this length; try again.",
+                retry_after_s=RETRY_AFTER_S,
+                code="out_of_memory",
+            )
         if not self._layers:
             self._layers = [_Columns(self, sides) for sides in memory]
             self._cache = Cache(layers=self._layers)  # type: ignore[arg-type]
         if not self.starts:
             self.width = length
-        self._make_room(len(self.starts) + 1, max(length, self.width) + 1)
+        self._make_room(len(self.starts) + 1, columns)
         if length > self.width:
             self._move(length - self.width)
         start = self.width - length
@@ -158,3 +171,8 @@ class Batch:
             layer.shift(len(self.starts), start, to, self.width - start)
         self.width += by
         self.starts = [start + by for start in self.starts]
+
+
+def _bytes_per_token(memory: Memory) -> int:
+    sides = [side for sides in memory for side in sides]
+    return sum(side.shape[1] * side.shape[3] * side.itemsize for side in sides)

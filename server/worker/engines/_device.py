@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import psutil
 import torch
 
 from server.core.errors import StartError
@@ -89,3 +90,10 @@ def _memory(settings: ModelSettings, gpu: int) -> str | int:
     if settings.memory_per_gpu is not None:
         return settings.memory_per_gpu
     return int(torch.cuda.get_device_properties(gpu).total_memory * _GPU_SHARE)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Of memory, where a model on `device` remembers what it has read."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

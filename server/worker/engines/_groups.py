@@ -12,8 +12,11 @@ from server.worker.engines._answering import (
     memory_of,
 )
 from server.worker.engines._batch import Batch
+from server.worker.engines._device import free_bytes
 from server.worker.engines._prefixes import Prefixes
 
+MEMORY_SHARE: Final = 0.6
+"""Of the memory that is free once the model is loaded, for the texts that are being answered."""
 PREFIX_BYTES: Final = 256 * 1024 * 1024
 """Of what is remembered of texts that nobody is answering any more."""
 
@@ -22,7 +25,7 @@ class Together:
     """One pass for all of them (`worker.batcher.Group`)."""
 
     def __init__(self, model: Any) -> None:
-        self._batch = Batch(model)
+        self._batch = Batch(model, MEMORY_SHARE * free_bytes(model.device))
         self._rows: list[GeneratedAnswer] = []
         self.prefixes: Prefixes | None = Prefixes(PREFIX_BYTES)
 

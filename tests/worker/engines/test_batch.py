@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
+from server.core.errors import Unavailable
 from server.worker.engines._answering import cache_of, memory_of
 from server.worker.engines._batch import Batch
 
@@ -111,3 +112,17 @@ def test_what_is_remembered_of_a_row_is_what_reading_it_alone_leaves(model: Any)
     ):
         torch.testing.assert_close(own_keys, keys)
         torch.testing.assert_close(own_values, values)
+
+
+def test_there_is_no_room_beyond_the_memory_it_may_take(model: Any) -> None:
+    text = Text(model, [5] * 20)
+    per_token = sum(side.nbytes for sides in memory_of(text.cache) for side in sides) // 20
+    batch = Batch(model, most_bytes=2 * 25 * per_token)
+    batch.add(memory_of(text.cache))
+    batch.add(memory_of(text.cache))
+    with pytest.raises(Unavailable) as caught:
+        batch.add(memory_of(text.cache))
+    assert caught.value.code == "out_of_memory"
+    assert len(batch.step([6, 6])) == 2
+    batch.remove(0)
+    batch.add(memory_of(text.cache))
