@@ -23,6 +23,8 @@ _INTERIM = range(100, 200)
 _FINAL = range(200, 600)
 """No client could be told another one."""
 
+_CLOSED = "the connection closed in mid-answer"
+
 HIGH_WATER = 256 * 1024
 """Bytes received, framing and all, and not yet taken; beyond it the peer is made to wait."""
 
@@ -73,12 +75,19 @@ class Connection(asyncio.Protocol):
             self._lose(exc)
 
     def _lose(self, exc: Exception | None) -> None:
-        if self.status and _FRAMING.isdisjoint(name for name, _ in self.headers):
-            self.ended = True  # a body without length or chunks ends with the connection
+        if self._ends_with_it(exc):
+            self.ended = True
         elif self.error is None:
-            self.error = CutOff("the connection closed in mid-answer")
+            self.error = CutOff(_CLOSED)
             self.error.__cause__ = exc
         self._wake()
+
+    def _ends_with_it(self, exc: Exception | None) -> bool:
+        """Whether the body does: one without length or chunks, whose peer has closed in order. It
+        is not whole because somebody hung up on it, or because its peer crashed."""
+        if not self.status or exc is not None or self.error is not None:
+            return False
+        return _FRAMING.isdisjoint(name for name, _ in self.headers)
 
     def data_received(self, data: bytes) -> None:
         if self.ended:
@@ -119,7 +128,8 @@ class Connection(asyncio.Protocol):
             raise BadAnswer("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if not self.status:  # nobody reads trailers
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -225,6 +235,8 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._keep = False
+        if not self.ended and self.error is None:
+            self.error = CutOff(_CLOSED)
         if self._transport is not None:
             self._transport.abort()
 
