@@ -9,15 +9,28 @@ https://platform.openai.com/docs/api-reference
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from server.core.errors import BadRequest
+from server.wire.openai_faults import clash, fault
+from server.wire.openai_parts import MAX_PARTS as MAX_PARTS  # it is a limit like those below
+from server.wire.openai_parts import text_in
 
 MAX_MESSAGES: Final = 4096
-MAX_PARTS: Final = 1024
 MAX_CHOICES: Final = 8
+MAX_BEST_OF: Final = 20
+MAX_TOP_LOGPROBS: Final = 20
+MAX_COMPLETION_LOGPROBS: Final = 5
+MAX_METADATA: Final = 16
 MAX_STOPS: Final = 16
 MAX_STOP_CHARS: Final = 256
 MAX_BIASES: Final = 1024
@@ -28,15 +41,32 @@ MAX_TOKENS: Final = 2**31 - 1
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
+TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 TokenIds = Annotated[
-    list[Annotated[int, Field(ge=0, le=2**31 - 1)]],
+    list[TokenId],
     Field(fail_fast=True, min_length=1, max_length=MAX_PROMPT_TOKENS),
 ]
 Stops = Annotated[list[Stop], Field(fail_fast=True, max_length=MAX_STOPS)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 
-NO_TEXT_IN = "This model reads text only; a part of type {!r} is not text."
+
+def _few(most: int, what: str) -> BeforeValidator:
+    """Counted before any is looked at: a dict does not end at its first mistake."""
+
+    def check(found: Any) -> Any:
+        if isinstance(found, dict) and len(found) > most:
+            raise fault(f"it has at most {most} {what}")
+        return found
+
+    return BeforeValidator(check)
+
+
+Biases = Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], _few(MAX_BIASES, "tokens")]
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+    _few(MAX_METADATA, "keys"),
+]
 
 
 class Request(BaseModel):
@@ -55,20 +85,15 @@ class Message(BaseModel):
     @field_validator("content", mode="before")
     @classmethod
     def _text(cls, content: Any) -> Any:
-        """Text parts joined; None, as in a message that only calls tools, is empty."""
-        if content is None:
-            return ""
-        if not isinstance(content, list):
-            return content
-        if len(content) > MAX_PARTS:
-            raise ValueError(f"a message has at most {MAX_PARTS} parts")
-        return "".join(_text_of(part) for part in content)
+        return text_in(content)
 
 
 class StreamOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+    """Not heeded: nothing is padded here."""
 
 
 class GenerationRequest(Request):
@@ -86,29 +111,32 @@ class GenerationRequest(Request):
     """Not OpenAI's; 1: none."""
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: Biases | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stops | None = None
+    user: str | None = None
+    """A gateway may heed it; an engine does not."""
 
     @field_validator("stop", mode="before")
     @classmethod
     def _stops(cls, stop: Any) -> Any:
         return [stop] if isinstance(stop, str) else stop
 
-    @field_validator("logit_bias", mode="before")
-    @classmethod
-    def _few(cls, bias: Any) -> Any:
-        """Counted before any is looked at: a dict does not end at its first mistake."""
-        if isinstance(bias, dict) and len(bias) > MAX_BIASES:
-            raise ValueError(f"it has at most {MAX_BIASES} tokens")
-        return bias
-
     @field_validator("logit_bias")
     @classmethod
     def _token_ids(cls, bias: dict[str, float] | None) -> dict[str, float] | None:
         if any(not token.isdecimal() or len(token) > 10 for token in bias or ()):
-            raise ValueError("its keys are token ids")
+            raise fault("its keys are token ids")
         return bias
+
+    @model_validator(mode="after")
+    def _streams(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise clash(
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+                "stream_options",
+            )
+        return self
 
     @property
     def include_usage(self) -> bool:
@@ -118,18 +146,67 @@ class GenerationRequest(Request):
 class ChatRequest(GenerationRequest):
     messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Count | None = None
+    """Goes before `max_tokens`, its old name."""
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+    # What follows may be said and changes nothing of what an engine of ours answers.
+    metadata: Metadata | None = None
+    modalities: Annotated[list[Literal["text"]], Field(fail_fast=True, max_length=2)] | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
+    safety_identifier: str | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    store: bool | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+    @model_validator(mode="after")
+    def _scores(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise clash(
+                "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+                "top_logprobs",
+            )
+        return self
 
 
 class CompletionRequest(GenerationRequest):
     prompt: Annotated[
         list[str | TokenIds], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)
     ]
+    max_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
+    """0 with `echo`: the prompt is only looked at."""
     echo: bool | None = None
+    logprobs: Annotated[int, Field(ge=0, le=MAX_COMPLETION_LOGPROBS)] | None = None
+    best_of: Annotated[int, Field(ge=1, le=MAX_BEST_OF)] | None = None
+    suffix: str | None = None
+    """Refused unless it is empty."""
 
     @field_validator("prompt", mode="before")
     @classmethod
     def _prompts(cls, prompt: Any) -> Any:
-        return _as_list(prompt)
+        """null, as OpenAI has it, is where a text begins."""
+        return [""] if prompt is None else _as_list(prompt)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.max_tokens == 0 and not self.echo:
+            raise clash("'max_tokens' can be 0 only when 'echo' is enabled.", "max_tokens")
+        if self.best_of is not None and self.best_of < (self.n or 1):
+            raise clash("'best_of' must be at least 'n'.", "best_of")
+        if self.stream and self.candidates > (self.n or 1):
+            raise clash("'best_of' above 'n' cannot be streamed.", "best_of")
+        return self
+
+    @property
+    def candidates(self) -> int:
+        """Answers to make of each prompt, of which the best are told."""
+        return self.best_of or self.n or 1
 
 
 class EmbeddingRequest(Request):
@@ -139,6 +216,7 @@ class EmbeddingRequest(Request):
     ]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
+    user: str | None = None
 
     @field_validator("input", mode="before")
     @classmethod
@@ -146,26 +224,17 @@ class EmbeddingRequest(Request):
         return _as_list(value)
 
 
+_BEYOND: Final = ("tools", "functions", "suffix", "audio", "web_search_options", "moderation")
+
+
 def refuse_beyond_us(body: dict[str, Any]) -> None:
     """Raises `BadRequest` for fields that no local engine can follow yet."""
-    for field in ("tools", "functions", "logprobs", "top_logprobs", "suffix", "audio"):
+    for field in _BEYOND:
         if body.get(field):
             raise _beyond(field)
-    if isinstance(choice := body.get("best_of"), int) and choice > 1:
-        raise _beyond("best_of")
     wanted = body.get("response_format")
     if wanted is not None and not (isinstance(wanted, dict) and wanted.get("type") == "text"):
         raise _beyond("response_format")
-
-
-def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
-    """The first mistake in OpenAI's words, with the path of the field as `param`."""
-    detail = error.errors(include_url=False, include_input=False)[0]
-    param = _path(detail["loc"], body)
-    if detail["type"] == "missing":
-        return BadRequest(f"Missing required parameter: '{param}'.", param=param)
-    reason = detail["msg"].removeprefix("Value error, ").rstrip(".")
-    return BadRequest(f"Invalid value for '{param}': {reason}.", param=param)
 
 
 def _beyond(field: str) -> BadRequest:
@@ -176,16 +245,6 @@ def _beyond(field: str) -> BadRequest:
     )
 
 
-def _text_of(part: Any) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in ("text", "input_text", "refusal"):
-        raise ValueError(NO_TEXT_IN.format(str(kind)[:40]))
-    text = part.get("refusal" if kind == "refusal" else "text")
-    if not isinstance(text, str):
-        raise ValueError("a text part has a string called text")
-    return text
-
-
 def _as_list(value: Any) -> Any:
     """One string, or one list of tokens, as a list of one."""
     if isinstance(value, str):
@@ -193,20 +252,3 @@ def _as_list(value: Any) -> Any:
     if isinstance(value, list) and value and isinstance(value[0], int):
         return [value]
     return value
-
-
-def _path(loc: tuple[int | str, ...], body: Any) -> str:
-    """`messages[0].content`; pydantic's names for the branches of a union are left out."""
-    path = ""
-    for part in loc:
-        if isinstance(part, int):
-            if not isinstance(body, list):
-                break
-            path += f"[{part}]"
-            body = body[part] if part < len(body) else None
-        else:
-            if not isinstance(body, dict):
-                break
-            path += f".{part}" if path else part
-            body = body.get(part)
-    return path or "body"

@@ -66,6 +66,25 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonObject:
+    """Any JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """What this JSON Schema (2020-12) describes; its properties come in the schema's order."""
+
+    schema: Mapping[str, object]
+    strict: bool = True
+    """False: keywords that cannot be kept to are ignored; True: they are refused."""
+    param: str = "response_format.json_schema.schema"
+    """Where in the request it stands."""
+
+
+Form: TypeAlias = JsonObject | JsonSchema
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """How to go on from a prompt. None: as the model's authors recommend."""
 
@@ -84,6 +103,8 @@ class Ask:
     stop: tuple[str, ...] = ()
     """Texts that end the answer and are not part of it."""
     stop_token_ids: tuple[int, ...] = ()
+    form: Form | None = None
+    """What the answer has to be, whatever the model would rather say."""
     logprobs: int | None = None
     """How likely each token was, and so many of the likeliest in its place; None: nobody asks."""
     score_prompt: bool = False
@@ -182,7 +203,8 @@ class Engine:
     def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         """The answer, piece by piece. To leave the generator is to cancel, within one step.
 
-        The caller has seen to it that prompt and answer fit into the context.
+        The caller has seen to it that prompt and answer fit into the context. Raises `BadRequest`
+        for a form that cannot be kept to.
         """
         raise BadRequest("This model does not generate text.", param="model")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
@@ -16,6 +16,9 @@ from server.worker.engines._sampling import Sampler
 from server.worker.engines._scores import Scorer
 from server.worker.text.detokeniser import Detokeniser
 from server.worker.text.stops import StopHolder
+
+if TYPE_CHECKING:
+    from server.worker.engines._grammar import Constraint
 
 Forward = Callable[..., tuple[Tensor, Any]]
 """As `TransformersEngine.forward`."""
@@ -44,8 +47,10 @@ class GeneratedAnswer:
         forward: Forward,
         prefill: int,
         prefixes: Prefixes | None,
+        constraint: Constraint | None = None,
     ) -> None:
-        """`prefill`: tokens of the prompt read in one step; `prefixes`: what may be known of it."""
+        """`prefill`: tokens of the prompt read in one step; `prefixes`: what may be known of it;
+        `constraint`: what it has to be."""
         self.ended = False
         self.token = 0
         """The last one that was picked."""
@@ -60,6 +65,7 @@ class GeneratedAnswer:
         self._forward = forward
         self._prefill = prefill
         self._prefixes = prefixes
+        self._constraint = constraint
         self._text = Detokeniser(decode, prompt.context)
         self._holder = StopHolder((*prompt.stop, *ask.stop))
         self._picked: list[int] = []
@@ -101,21 +107,32 @@ class GeneratedAnswer:
 
     def take(self, scores: Next) -> Delta | None:
         """As `Answering.take`."""
-        token = self.token = self._sampler.pick(scores.scores, scores.best)
+        token = self.token = self._pick(scores)
         self._picked.append(token)
         count = len(self._picked)
-        if token in self._ends:
-            return self._end("stop", self._holder.flush())
         if self._scorer is not None:
             self._scores.append(self._scorer.of(scores.scores, token, self._ask.logprobs or 0))
+        if token in self._ends:
+            return self._end("stop", self._holder.flush())
         new = self._holder.feed(self._text.feed(token))
         if self._holder.stopped:
             return self._end("stop", new, cut=True)
+        if self._constraint is not None and self._constraint.is_done:
+            return self._end("stop", new + self._holder.flush())
         if count == self._ask.max_tokens:
             return self._end("length", new + self._holder.flush())
         if not new:
             return None
         return self._delta(new, None)
+
+    def _pick(self, scores: Next) -> int:
+        constraint = self._constraint
+        if constraint is None:
+            return self._sampler.pick(scores.scores, scores.best)
+        token = self._sampler.pick(constraint.mask(scores.scores))
+        if token not in self._ends:
+            constraint.accept(token)
+        return token
 
     def _end(self, finish: Any, text: str, *, cut: bool = False) -> Delta:
         self.ended = True

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from server.core.errors import StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batcher import Batcher
-from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Say, Style
+from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Say, Style
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._context import check_context
 from server.worker.engines._device import pick_device, pick_dtype, placement
@@ -36,6 +36,9 @@ from server.worker.engines._sampling import Sampler, Sampling
 from server.worker.engines._scores import Scorer
 from server.worker.engines._weights import find_model, reason
 from server.worker.style import derive_style
+
+if TYPE_CHECKING:
+    from server.worker.engines._grammar import Constraint, Grammars
 
 PREFILL_TOKENS = 512
 """Of a prompt, read in one step, which everybody else waits for."""
@@ -85,6 +88,8 @@ class TransformersEngine(Engine):
         self._prefill = _prefill_tokens(model.device.type) if plain else _NO_LIMIT
         self._group: Together | Apart = Together(model) if plain else Apart(self._forward)
         self._style = self._find_style(settings)
+        self._grammars: Grammars | None = None
+        """Of forms, once somebody has asked for one."""
         self._batcher: Batcher[GeneratedAnswer, Next, Delta] = Batcher(
             f"engine {settings.name}", self._group
         )
@@ -103,7 +108,8 @@ class TransformersEngine(Engine):
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
-        answer = self._answer(prepared.inner, ask)
+        constraint = None if ask.form is None else await self._constraint(ask.form)
+        answer = self._answer(prepared.inner, ask, constraint)
         pieces = self._batcher.run(answer, ask.lane, ask.customer)
         told = 0
         try:
@@ -129,7 +135,16 @@ class TransformersEngine(Engine):
     def close(self) -> None:
         self._batcher.close()
 
-    def _answer(self, prompt: TokenPrompt, ask: Ask) -> GeneratedAnswer:
+    async def _constraint(self, form: Form) -> Constraint:
+        if self._grammars is None:
+            from server.worker.engines._grammar import Grammars
+
+            self._grammars = Grammars(self._tokenizer, self._vocabulary, self._ends)
+        return (await self._grammars.compile(form)).begin()
+
+    def _answer(
+        self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None
+    ) -> GeneratedAnswer:
         return GeneratedAnswer(
             prompt,
             ask,
@@ -140,6 +155,7 @@ class TransformersEngine(Engine):
             self._forward,
             self._prefill,
             self._group.prefixes,
+            constraint,
         )
 
     @torch.inference_mode()

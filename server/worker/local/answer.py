@@ -1,99 +1,37 @@
-"""From an engine's deltas to OpenAI's JSON: one `Form` for each endpoint, and one loop for both.
+"""From an engine's deltas to OpenAI's JSON: one loop for every endpoint that generates.
 
 The choices of a request are made one after another: a request never takes more than its slot.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from server.worker.engine import Ask, Delta, Engine, FinishReason, Prepared
+from server.worker.engine import Ask, Delta, Engine, Prepared
 from server.worker.local.ask import for_choice
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One answer that is to be made. `ahead`: text in front of it, for `echo`."""
-
-    index: int
-    prepared: Prepared
-    ask: Ask
-    ahead: str = ""
+from server.worker.local.forms import Form, Json
+from server.worker.local.pieces import Choice, Piece, Reader, joined
+from server.worker.local.usage import Usage
+from server.worker.text.thinking import Marks
 
 
 def choices_of(
-    prepared: Sequence[Prepared], asks: Sequence[Ask], n: int, *, echo: bool = False
+    prepared: Sequence[Prepared],
+    asks: Sequence[Ask],
+    n: int,
+    *,
+    echo: bool = False,
+    silent: bool = False,
+    marks: Marks | None = None,
 ) -> list[Choice]:
     """`n` choices of each prompt, numbered as OpenAI numbers them."""
     return [
-        Choice(at * n + i, prompt, for_choice(ask, i), prompt.text if echo else "")
+        Choice(at * n + i, prompt, for_choice(ask, i), echo, silent, marks)
         for at, (prompt, ask) in enumerate(zip(prepared, asks, strict=True))
         for i in range(n)
     ]
-
-
-@dataclass(slots=True)
-class Usage:
-    prompt_tokens: int
-    completion_tokens: int = 0
-
-    def json(self) -> Json:
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-        }
-
-
-class Form(Protocol):
-    """How one endpoint writes answers down."""
-
-    stream_object: str
-    whole_object: str
-
-    def begin(self, index: int) -> Json | None:
-        """The choice of a chunk that comes before the text, if there is one."""
-
-    def piece(self, index: int, text: str, finish: FinishReason | None) -> Json:
-        """The choice of a chunk."""
-
-    def whole(self, index: int, text: str, finish: FinishReason | None) -> Json:
-        """A choice that is complete."""
-
-
-class ChatForm:
-    stream_object = "chat.completion.chunk"
-    whole_object = "chat.completion"
-
-    def begin(self, index: int) -> Json:
-        delta = {"role": "assistant", "content": "", "refusal": None}
-        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-
-    def piece(self, index: int, text: str, finish: FinishReason | None) -> Json:
-        delta = {"content": text} if text else {}
-        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
-
-    def whole(self, index: int, text: str, finish: FinishReason | None) -> Json:
-        message = {"role": "assistant", "content": text, "refusal": None}
-        return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
-
-
-class CompletionForm:
-    stream_object = "text_completion"
-    whole_object = "text_completion"
-
-    def begin(self, index: int) -> None:
-        return None
-
-    def piece(self, index: int, text: str, finish: FinishReason | None) -> Json:
-        return {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
-
-    whole = piece
 
 
 @dataclass(slots=True)
@@ -106,7 +44,10 @@ class Answer:
     id: str
     created: int
     model: str
+    fingerprint: str | None = None
     include_usage: bool = False
+    best: tuple[int, int] | None = None
+    """Of so many choices in a row, those of one prompt, so many are told; None: all of them."""
     usage: Usage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,51 +56,56 @@ class Answer:
 
     async def chunks(self) -> AsyncGenerator[Json, None]:
         """What a stream is made of, without its end mark."""
+        frame = self._head(self.form.stream_object)
+        if self.include_usage:
+            frame["usage"] = None
         for choice in self.choices:
             async with aclosing(self._pieces(choice)) as pieces:
-                first = True
-                async for delta in pieces:
-                    for part in self._parts(choice, delta, first=first):
-                        yield self._chunk([part])
-                    first = False
+                begin = self.form.begin(choice.index)
+                async for piece in pieces:
+                    if begin is not None:
+                        yield {**frame, "choices": [begin]}
+                        begin = None
+                    for part in _parts(piece):
+                        yield {**frame, "choices": [self.form.piece(choice.index, part)]}
         if self.include_usage:
-            yield self._chunk([]) | {"usage": self.usage.json()}
+            yield {**frame, "choices": [], "usage": self.usage.json()}
 
     async def whole(self) -> Json:
-        done: list[Json] = []
+        made = []
         for choice in self.choices:
-            texts = [choice.ahead]
-            finish: FinishReason | None = None
             async with aclosing(self._pieces(choice)) as pieces:
-                async for delta in pieces:
-                    texts.append(delta.text)
-                    finish = delta.finish
-            done.append(self.form.whole(choice.index, "".join(texts), finish))
-        return self._head(self.form.whole_object) | {"choices": done, "usage": self.usage.json()}
+                made.append((choice, joined([piece async for piece in pieces])))
+        best = made if self.best is None else best_of(made, *self.best)
+        told = [self.form.whole(index, piece) for index, (_, piece) in enumerate(best)]
+        return self._head(self.form.whole_object) | {"choices": told, "usage": self.usage.json()}
 
-    def _parts(self, choice: Choice, delta: Delta, *, first: bool) -> Iterator[Json]:
-        text = delta.text
-        if first:
-            begin = self.form.begin(choice.index)
-            if begin is not None:
-                yield begin
-            text = choice.ahead + text
-        if text:
-            yield self.form.piece(choice.index, text, None)
-        if delta.finish is not None:
-            yield self.form.piece(choice.index, "", delta.finish)
-
-    async def _pieces(self, choice: Choice) -> AsyncGenerator[Delta, None]:
-        """The deltas of one choice, counted."""
-        before = self.usage.completion_tokens
+    async def _pieces(self, choice: Choice) -> AsyncGenerator[Piece, None]:
+        """What one choice is made of, counted."""
+        reader = Reader(choice)
+        if choice.silent and not choice.ask.score_prompt:  # the model need not be asked
+            for piece in reader.read(Delta("", 0, "length")):
+                yield piece
+            return
+        usage, new = self.usage, self._is_first_of_prompt(choice)
+        before, thought_before = usage.completion_tokens, usage.reasoning_tokens
         async with aclosing(self.engine.generate(choice.prepared, choice.ask)) as deltas:
             async for delta in deltas:
-                self.usage.completion_tokens = before + delta.tokens
-                yield delta
+                if new:
+                    usage.cached_tokens += delta.cached
+                    new = False
+                if not choice.silent:
+                    usage.completion_tokens = before + delta.tokens
+                pieces = reader.read(delta)
+                usage.reasoning_tokens = thought_before + reader.thinking_tokens
+                for piece in pieces:
+                    yield piece
+                if choice.silent:
+                    return
 
-    def _chunk(self, choices: list[Json]) -> Json:
-        chunk = self._head(self.form.stream_object) | {"choices": choices}
-        return chunk | {"usage": None} if self.include_usage else chunk
+    def _is_first_of_prompt(self, choice: Choice) -> bool:
+        """A prompt is counted once, and so are its tokens that were known."""
+        return next(one for one in self.choices if one.prepared is choice.prepared) is choice
 
     def _head(self, kind: str) -> Json:
         return {
@@ -167,5 +113,35 @@ class Answer:
             "object": kind,
             "created": self.created,
             "model": self.model,
-            "system_fingerprint": None,
+            "system_fingerprint": self.fingerprint,
+            **self.form.extra,
         }
+
+
+def _parts(piece: Piece) -> tuple[Piece, ...]:
+    """What is said, and that it is over, as two chunks have it; perhaps nothing."""
+    said = piece.text or piece.thought or piece.scores
+    if piece.finish is None:
+        return (piece,) if said else ()
+    end = Piece(finish=piece.finish)
+    return (piece._replace(finish=None), end) if said else (end,)
+
+
+Made = tuple[Choice, Piece]
+
+
+def best_of(made: Sequence[Made], candidates: int, n: int) -> list[Made]:
+    """The `n` likeliest, by token, of each `candidates` in a row, the best first."""
+    best: list[Made] = []
+    for start in range(0, len(made), candidates):
+        rivals = made[start : start + candidates]
+        best += sorted(rivals, key=_likelihood, reverse=True)[:n]
+    return best
+
+
+def _likelihood(made: Made) -> float:
+    """Of a token of the answer, on the whole; those of the prompt are not the answer's merit."""
+    choice, piece = made
+    start = len(choice.prepared.text)
+    logs = [one.scored.logprob for one in piece.scores if one.scored and one.begin >= start]
+    return sum(logs) / len(logs) if logs else 0.0

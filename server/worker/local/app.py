@@ -26,6 +26,7 @@ from server.worker.local.fastchat_heart import FastChatHeart
 from server.worker.local.loading import load_unless_stopped
 from server.worker.local.model import Model
 from server.worker.local.routes import OpenAIRoutes
+from server.worker.local.thinking import marks_of
 from server.worker.local.tokenize import TokenizeRoute
 from server.worker.standing import Standing
 
@@ -53,6 +54,7 @@ def create_app(
         controller = ControllerClient(settings.controller_url, settings.secret)
         async with AsyncExitStack() as stack:
             stack.callback(model.engine.close)
+            model.marks = await marks_of(model.engine, settings.model)
             heart = Heart(
                 controller,
                 _registration(settings.name, model, address),

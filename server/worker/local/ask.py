@@ -27,16 +27,22 @@ def chat_ask(
     """Raises `ContextLengthExceeded`."""
     wanted = request.max_completion_tokens or request.max_tokens
     most = room(context_length, prepared.tokens, wanted, param="messages")
-    return _ask(request, most, terms)
+    logprobs = (request.top_logprobs or 0) if request.logprobs else None
+    return _ask(request, most, terms, logprobs)
 
 
 def completion_ask(
     request: CompletionRequest, prepared: Prepared, context_length: int | None, terms: Terms
 ) -> Ask:
-    """Raises `ContextLengthExceeded`."""
-    wanted = request.max_tokens or COMPLETION_TOKENS
+    """Raises `ContextLengthExceeded`. Where nothing shall be generated, one token is: no engine
+    has a word for none."""
+    wanted = COMPLETION_TOKENS if request.max_tokens is None else max(1, request.max_tokens)
     most = room(context_length, prepared.tokens, wanted, param="prompt")
-    return _ask(request, most, terms)
+    logprobs = request.logprobs
+    if logprobs is None and request.candidates > (request.n or 1):
+        logprobs = 0  # to find the best of them
+    ask = _ask(request, most, terms, logprobs)
+    return replace(ask, score_prompt=bool(request.echo) and request.logprobs is not None)
 
 
 def for_choice(ask: Ask, index: int) -> Ask:
@@ -44,7 +50,7 @@ def for_choice(ask: Ask, index: int) -> Ask:
     return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
 
 
-def _ask(request: GenerationRequest, max_tokens: int, terms: Terms) -> Ask:
+def _ask(request: GenerationRequest, max_tokens: int, terms: Terms, logprobs: int | None) -> Ask:
     return Ask(
         max_tokens=max_tokens,
         temperature=request.temperature,
@@ -56,6 +62,7 @@ def _ask(request: GenerationRequest, max_tokens: int, terms: Terms) -> Ask:
         logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         stop=tuple(request.stop or ()),
+        logprobs=logprobs,
         lane=terms.lane,
         customer=terms.customer,
     )

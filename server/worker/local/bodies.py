@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from server.core.limits import MAX_CHAT_BYTES, MAX_JSON_BYTES
 from server.web.asgi import Receive, Scope
 from server.web.bodies import read_json
-from server.wire.openai import bad_request, refuse_beyond_us
+from server.wire.openai import refuse_beyond_us
+from server.wire.openai_faults import bad_request
 
 T = TypeVar("T", bound=BaseModel)
 

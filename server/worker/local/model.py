@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,18 +18,22 @@ from server.worker.context import check_length
 from server.worker.engine import Engine, Prepared, Prompt
 from server.worker.slots import Slots
 from server.worker.terms import Terms
+from server.worker.text.thinking import Marks
 
 log = logging.getLogger(__name__)
 
 
 class Model:
-    """`engine` is there from the end of loading on, before the first request."""
+    """`engine` and `marks` are there from the end of loading on, before the first request."""
 
     engine: Engine
+    marks: Marks | None = None
+    """Around what the model thinks before it answers, where it does."""
 
     def __init__(self, settings: ModelSettings, drain: Drain, clock: Clock) -> None:
         self.settings = settings
         self.name = settings.name
+        self.fingerprint = fingerprint_of(settings)
         self.slots = Slots(settings.slots, settings.queue, clock)
         self.drain = drain
         self.clock = clock
@@ -70,6 +75,20 @@ class Model:
                 param="model",
                 code="unsupported_model",
             )
+
+
+_CHANGES_ANSWERS = frozenset(
+    {
+        "engine", "path", "device", "dtype", "threads", "context_length",
+        "conversation_template", "options",
+    }
+)  # fmt: skip
+
+
+def fingerprint_of(settings: ModelSettings) -> str:
+    """OpenAI's `system_fingerprint`: another one where the same seed may give another answer."""
+    said = settings.model_dump_json(include=set(_CHANGES_ANSWERS))
+    return f"fp_{hashlib.sha256(said.encode()).hexdigest()[:10]}"
 
 
 def as_request_error(error: Exception, request_id: str) -> RequestError:

@@ -13,9 +13,10 @@ from server.web.asgi import EVENT_STREAM, Receive, Scope, Send, send_json
 from server.web.patience import Patience
 from server.web.table import Routes
 from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
-from server.worker.local.answer import Answer, ChatForm, CompletionForm, Json, choices_of
+from server.worker.local.answer import Answer, choices_of
 from server.worker.local.ask import chat_ask, completion_ask, conversation, prompts
 from server.worker.local.bodies import read_request
+from server.worker.local.forms import ChatForm, CompletionForm, Json
 from server.worker.local.model import Model
 from server.worker.local.stream import outlet
 from server.worker.local.vectors import embedding_list
@@ -46,12 +47,13 @@ class OpenAIRoutes:
             prepared = await self._model.prepare(conversation(request))
             ask = chat_ask(request, prepared, engine.context_length, terms)
             answer = Answer(
-                ChatForm(),
+                ChatForm(logprobs=bool(request.logprobs)),
                 engine,
-                choices_of([prepared], [ask], request.n or 1),
+                choices_of([prepared], [ask], request.n or 1, marks=self._model.marks),
                 id=new_id("chatcmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,
+                fingerprint=self._model.fingerprint,
                 include_usage=request.include_usage,
             )
             if request.stream:
@@ -67,14 +69,18 @@ class OpenAIRoutes:
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
             asks = [completion_ask(request, p, engine.context_length, terms) for p in prepared]
+            made, n = request.candidates, request.n or 1
+            echo, silent = bool(request.echo), request.max_tokens == 0
             answer = Answer(
-                CompletionForm(),
+                CompletionForm(logprobs=request.logprobs is not None),
                 engine,
-                choices_of(prepared, asks, request.n or 1, echo=bool(request.echo)),
+                choices_of(prepared, asks, made, echo=echo, silent=silent),
                 id=new_id("cmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,
+                fingerprint=self._model.fingerprint,
                 include_usage=request.include_usage,
+                best=(made, n) if made > n else None,
             )
             if request.stream:
                 events = _events(answer, tell_usage=bool(terms.gateway))

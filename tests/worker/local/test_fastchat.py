@@ -162,7 +162,7 @@ async def test_greedy_text_is_the_same_by_both_protocols(llama: Worker) -> None:
         llama, "/worker_generate", prompt=prompt, max_new_tokens=20, temperature=0, echo=False
     )
     assert other["text"] == native["choices"][0]["message"]["content"]
-    assert other["usage"] == native["usage"]
+    assert other["usage"].items() <= native["usage"].items()
 
 
 async def test_the_secret_is_taken_as_a_password_on_fastchats_paths_only(worker: Worker) -> None:

@@ -21,20 +21,34 @@ SAID = {
     "frequency_penalty": 0,
 }  # fmt: skip
 ASKED = SAID | {
-    "model": "echo", "stream": False, "stream_options": {"include_usage": True}, "max_tokens": 5,
-    "n": 1, "logit_bias": {"1": 1}, "seed": 1, "stop": ["three"],
+    "model": "echo", "max_tokens": 5, "n": 1, "logit_bias": {"1": 1}, "seed": 1, "stop": ["three"],
+    "user": "u",
 }  # fmt: skip
+IDLE = {
+    "metadata": {"a": "b"}, "modalities": ["text"], "parallel_tool_calls": True,
+    "prediction": {"type": "content"}, "prompt_cache_key": "k", "prompt_cache_retention": "24h",
+    "reasoning_effort": "low", "safety_identifier": "s", "service_tier": "auto", "store": False,
+    "verbosity": "low",
+}  # fmt: skip
+STREAMED = {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": True}}
 RAW = SAID | {
     "model": "echo", "prompt": "one two", "max_new_tokens": 5, "stop": ["three"],
     "stop_token_ids": [1], "echo": False,
 }  # fmt: skip
 GOOD: dict[str, dict[str, Any]] = {
-    "/v1/chat/completions": ASKED | {"messages": [MESSAGE], "max_completion_tokens": 5},
-    "/v1/completions": ASKED | {"prompt": "one two", "echo": True},
+    "/v1/chat/completions": ASKED | STREAMED | IDLE | {
+        "messages": [MESSAGE], "max_completion_tokens": 5, "logprobs": True, "top_logprobs": 2,
+    },
+    "/v1/completions": ASKED | {
+        "prompt": "one two", "echo": True, "logprobs": 2, "best_of": 2, "suffix": "",
+        "stream": False,
+    },
     "/v1/embeddings": {
         "model": "echo", "input": ["one"], "encoding_format": "base64", "dimensions": 4,
+        "user": "u",
     },
-    "/tokenize": {"model": "echo", "messages": [MESSAGE]},
+    "/tokenize": {"model": "echo", "messages": [MESSAGE], "return_token_strs": True},
+    "/detokenize": {"model": "echo", "tokens": [1, 2]},
     "/worker_generate": RAW,
     "/worker_generate_stream": RAW,
     "/worker_get_embeddings": {"model": "echo", "input": ["one"], "encoding_format": "float"},

@@ -78,10 +78,41 @@ async def test_what_makes_no_sense_is_refused(
     assert (await worker.http.post("/tokenize", json=fields)).status_code == status
 
 
+async def test_the_tokens_of_a_text_are_told_as_texts_and_turned_back(llama: Any) -> None:
+    async with local_worker(llama) as worker:
+        asked = {"model": llama.name, "prompt": "hello 你好"}
+        counted = await tokenize(worker, **asked, return_token_strs=True)
+        assert len(counted["token_strs"]) == counted["count"]
+        assert "".join(counted["token_strs"]).startswith("hello")
+        assert (await tokenize(worker, **asked))["token_strs"] is None
+        tokens = {"model": llama.name, "tokens": counted["tokens"]}
+        answer = await worker.http.post("/detokenize", json=tokens)
+        assert answer.json() == {"prompt": "hello 你好"}
+        beyond = await worker.http.post("/detokenize", json=tokens | {"tokens": [10**6]})
+        assert (beyond.status_code, beyond.json()["error"]["param"]) == (400, "tokens")
+
+
+async def test_tokens_need_not_fit_into_the_context(worker: Worker) -> None:
+    tokens = list(range(10_000))
+    answer = await worker.http.post("/detokenize", json={"model": "echo", "tokens": tokens})
+    assert answer.json()["prompt"].endswith(" 9999")
+    none: dict[str, Any] = {"model": "echo", "tokens": []}
+    assert (await worker.http.post("/detokenize", json=none)).json() == {"prompt": ""}
+
+
+@pytest.mark.parametrize("tokens", [None, "1", 1, ["a"], [-1], [2**31], [1.5], [True], [[1]]])
+async def test_what_is_no_list_of_tokens_is_refused(worker: Worker, tokens: Any) -> None:
+    body = {"model": "echo", "tokens": tokens}
+    answer = await worker.http.post("/detokenize", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"].startswith("tokens")
+
+
 async def test_a_stranger_may_not_count(worker: Worker) -> None:
     headers = {"x-shortline-secret": "wrong"}
-    answer = await worker.http.post("/tokenize", json={"model": "echo"}, headers=headers)
-    assert answer.status_code == 401
+    for path in ("/tokenize", "/detokenize"):
+        answer = await worker.http.post(path, json={"model": "echo"}, headers=headers)
+        assert answer.status_code == 401
 
 
 async def test_counting_waits_for_no_slot() -> None:

@@ -1,0 +1,77 @@
+"""What is wrong with a request, in OpenAI's words: message, `param` and `code`.
+
+https://platform.openai.com/docs/guides/error-codes
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from server.core.errors import BadRequest
+
+_CODES: Final = {
+    "missing": "missing_required_parameter",
+    "too_short": "empty_array",
+    "too_long": "array_above_max_length",
+    "string_too_short": "empty_string",
+    "string_too_long": "string_above_max_length",
+    "int_from_float": "invalid_type",
+}
+"""By pydantic's names."""
+_LIMITS: Final = {
+    "greater_than_equal": ("ge", "below_min_value"),
+    "greater_than": ("gt", "below_min_value"),
+    "less_than_equal": ("le", "above_max_value"),
+}
+
+
+def fault(reason: str, at: str = "") -> PydanticCustomError:
+    """To be raised by a validator of a field: what is wrong in it, and where (`[2].text`)."""
+    return PydanticCustomError("fault", "{reason}", {"reason": reason, "at": at})
+
+
+def clash(message: str, param: str) -> PydanticCustomError:
+    """To be raised by a validator of a request: two fields of it do not go together."""
+    return PydanticCustomError("clash", "{message}", {"message": message, "param": param})
+
+
+def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
+    """The first mistake in OpenAI's words, with the path of the field as `param`."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    kind, context = detail["type"], detail.get("ctx", {})
+    code = _code(kind, context)
+    if kind == "clash":
+        return BadRequest(context["message"], param=context["param"], code=code)
+    param = _path(detail["loc"], body) + context.get("at", "")
+    if kind == "missing":
+        return BadRequest(f"Missing required parameter: '{param}'.", param=param, code=code)
+    reason = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    return BadRequest(f"Invalid value for '{param}': {reason}.", param=param, code=code)
+
+
+def _code(kind: str, context: dict[str, Any]) -> str:
+    """`integer_above_max_value` and the like."""
+    if kind in _LIMITS:
+        limit, beyond = _LIMITS[kind]
+        return f"{'decimal' if isinstance(context[limit], float) else 'integer'}_{beyond}"
+    return _CODES.get(kind, "invalid_type" if kind.endswith("_type") else "invalid_value")
+
+
+def _path(loc: tuple[int | str, ...], body: Any) -> str:
+    """`messages[0].content`; pydantic's names for the branches of a union are left out."""
+    path = ""
+    for part in loc:
+        if isinstance(part, int):
+            if not isinstance(body, list):
+                break
+            path += f"[{part}]"
+            body = body[part] if part < len(body) else None
+        else:
+            if not isinstance(body, dict):
+                break
+            path += f".{part}" if path else part
+            body = body.get(part)
+    return path or "body"
