@@ -84,11 +84,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _whole(digits: str) -> int:
+def _whole(digits: str) -> int | float:
+    """What has more than 64 bits as a float: nobody here could write it again."""
     try:
-        return int(digits)
+        value = int(digits)
     except ValueError:  # Python's limit, in Python's words
         raise ValueError("a number has too many digits") from None
+    return value if -(2**63) <= value < 2**64 else _finite(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

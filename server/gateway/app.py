@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from functools import partial
 
 from server.core.clock import Clock, SystemClock
@@ -10,7 +11,10 @@ from server.core.errors import Forbidden, MethodNotAllowed, NotFound, RequestErr
 from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
 from server.gateway.admin.routes import ROUTES, RoutesAdmin
 from server.gateway.admission import key_or_secret
-from server.gateway.asked import TIMEOUT_HEADER, TOKENIZE
+from server.gateway.asked import DETOKENIZE, TIMEOUT_HEADER, TOKENIZE
+from server.gateway.dialects.anthropic.messages import MESSAGES, Messages
+from server.gateway.dialects.edge import DialectEdge
+from server.gateway.dialects.responses.responses import RESPONSES, Responses
 from server.gateway.models import list_models, show_model
 from server.gateway.ours import OURS
 from server.gateway.parts import Parts
@@ -31,6 +35,7 @@ RELAYED: dict[str, Ability] = {
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
     TOKENIZE.decode(): "chat",
+    DETOKENIZE.decode(): "completions",
 }
 MODELS = "/v1/models"
 METRICS = "/metrics"
@@ -45,13 +50,18 @@ def create_app(
     """`address`: where the other gateways reach this one. Raises `StartError`."""
     clock = clock or SystemClock()
     parts = Parts(settings, drain, address, clock)
-    return with_lifespan(edge_of(parts, settings, drain, clock), parts.running)
+    gateway = Gateway(parts, clock)
+    return with_lifespan(_edge(gateway, parts, settings, drain), gateway.running)
 
 
 def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) -> Edge:
     """What a request meets first; `parts` must be running."""
-    return Edge(
-        Gateway(parts, clock),
+    return _edge(Gateway(parts, clock), parts, settings, drain)
+
+
+def _edge(gateway: Gateway, parts: Parts, settings: GatewayProcess, drain: Drain) -> Edge:
+    return DialectEdge(
+        gateway,
         drain,
         (
             known_host(settings.gateway),
@@ -71,11 +81,25 @@ class Gateway:
         self._parts = parts
         self._relay = parts.relay
         self._created = int(clock.wall())
-        self._admin: Mapping[str, ASGIApp] = {}
+        self._responses = Responses(parts.relay, clock, parts.ledger)
+        self._apps: dict[str, ASGIApp] = {
+            MESSAGES: Messages(parts.relay),
+            RESPONSES: self._responses,
+        }
+        """By the first two names of a path: what answers it, and all that is below it."""
         if parts.ledger is not None:
             keys = KeysAdmin(parts.ledger, parts.customers, clock)
             routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes, parts.fleet.models)
-            self._admin = {KEYS: keys, USAGE: keys, ROUTES: routes}
+            self._apps |= {KEYS: keys, USAGE: keys, ROUTES: routes}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """All of its parts are."""
+        async with self._parts.running():
+            try:
+                yield
+            finally:
+                await self._responses.close()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"]
@@ -84,9 +108,9 @@ class Gateway:
             if scope["method"] != "POST":
                 raise _only("POST")
             return self._relay.serve(ability, scope, receive, send)
-        admin = self._admin.get("/".join(path.split("/", 3)[:3]))
-        if admin is not None:
-            return admin(scope, receive, send)
+        app = self._apps.get("/".join(path.split("/", 3)[:3]))
+        if app is not None:
+            return app(scope, receive, send)
         return self._tell(path, scope, send)
 
     async def _tell(self, path: str, scope: Scope, send: Send) -> None:

@@ -17,7 +17,9 @@ from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
 
 MAX_MODEL_CHARS = 200
 TOKENIZE = b"/tokenize"
-"""Not OpenAI's but vLLM's: how many tokens a chat or a prompt has."""
+"""Not OpenAI's but vLLM's: how many tokens a chat or a prompt has,"""
+DETOKENIZE = b"/detokenize"
+"""and the text of tokens."""
 TIMEOUT_HEADER = b"x-request-timeout"
 """Of a request: seconds after which its client needs no answer any more."""
 UNKNOWN_CONTEXT = 8192
@@ -75,14 +77,17 @@ class Asked:
     def _answers(self) -> int:
         """How many it wants, to all of its prompts. What is no number counts as one: the worker
         says what is wrong with it."""
-        answers = self.fields.get("n")
-        if type(answers) is not int or answers <= 0:
-            answers = 1
+        answers = max(_whole(self.fields.get("n")), _whole(self.fields.get("best_of")))
         if self.ability != "chat":
             prompts = self.fields.get("prompt", self.fields.get("input"))
             if isinstance(prompts, list) and prompts:
                 answers *= len(prompts)
         return answers
+
+
+def _whole(count: object) -> int:
+    """1 for what is no number of answers."""
+    return count if type(count) is int and count > 0 else 1
 
 
 def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
@@ -97,7 +102,7 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise BadRequest("stream must be true or false.", param="stream")
-    generates = path != TOKENIZE
+    generates = path not in (TOKENIZE, DETOKENIZE)
     if not generates and "messages" not in fields:
         ability = "completions"
     lane, timeout_s = found_in(scope["headers"], _wishes)

@@ -42,7 +42,7 @@ class Ledger:
     """Made by `open`."""
 
     def __init__(self, file: Path, db: sqlite3.Connection) -> None:
-        self._file = file
+        self.file = file
         self._identity = files.identity(file)
         self._db = db
         self._turn = Lock()
@@ -192,7 +192,7 @@ class Ledger:
 
     def _check_place(self) -> None:
         """Who opens the ledger now must get the one that we hold, or both give out one budget."""
-        if files.identity(self._file) != self._identity:
+        if files.identity(self.file) != self._identity:
             raise Unavailable(
                 "The ledger's file was moved or replaced; a restart reads the one that is there.",
                 retry_after_s=RETRY_AFTER_S,

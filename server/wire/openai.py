@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from server.core.errors import BadRequest
+from server.wire.openai_forms import ResponseFormat
 from server.wire.openai_faults import clash, fault
 from server.wire.openai_parts import MAX_PARTS as MAX_PARTS  # it is a limit like those below
 from server.wire.openai_parts import text_in
@@ -114,6 +115,7 @@ class GenerationRequest(Request):
     logit_bias: Biases | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stops | None = None
+    response_format: ResponseFormat | None = None
     user: str | None = None
     """A gateway may heed it; an engine does not."""
 
@@ -232,9 +234,6 @@ def refuse_beyond_us(body: dict[str, Any]) -> None:
     for field in _BEYOND:
         if body.get(field):
             raise _beyond(field)
-    wanted = body.get("response_format")
-    if wanted is not None and not (isinstance(wanted, dict) and wanted.get("type") == "text"):
-        raise _beyond("response_format")
 
 
 def _beyond(field: str) -> BadRequest:

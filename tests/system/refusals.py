@@ -17,7 +17,7 @@ INSIDES = ("Traceback", 'File "', "site-packages", ".py", "uvicorn", version("sh
 def demand_served_or_refused(
     answer: requests.Response, *, asked: str = "", wished: Collection[str] = ()
 ) -> None:
-    """None of our own failures; if it is an error, one in OpenAI's shape.
+    """None of our own failures; if it is an error, one in OpenAI's shape or Anthropic's.
 
     `asked`: what was sent, as an error may repeat it; `wished`: codes of what a request may bring
     upon itself, though their status says otherwise.
@@ -32,8 +32,8 @@ def demand_typed(answer: requests.Response, *, asked: str = "") -> dict[str, Any
     """The error in `answer`."""
     assert answer.headers["content-type"] == "application/json", answer.headers
     body: dict[str, Any] = json.loads(answer.content)
-    assert set(body) == {"error"}, body
-    error: dict[str, Any] = body["error"]
+    assert set(body) in ({"error"}, {"type", "error", "request_id"}), body
+    error = _error_of(body) if "type" in body else body["error"]
     assert set(error) == FIELDS, error
     assert isinstance(error["message"], str) and error["message"], error
     assert isinstance(error["type"], str), error
@@ -42,3 +42,16 @@ def demand_typed(answer: requests.Response, *, asked: str = "") -> dict[str, Any
         assert inside not in answer.text or inside in asked, answer.text[:500]
     assert "server" not in answer.headers, answer.headers
     return error
+
+
+def _error_of(body: dict[str, Any]) -> dict[str, Any]:
+    """What is said in Anthropic's shape, in OpenAI's."""
+    error: dict[str, Any] = body["error"]
+    details = error.get("details", {"error_code": None, "param": None})
+    return {
+        "message": error["message"],
+        "type": error["type"],
+        "param": details["param"],
+        "code": details["error_code"],
+        "request_id": body["request_id"],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -233,3 +234,38 @@ def test_the_example_of_the_web_chat_runs(shipped: Launch) -> None:
     answer, end, _ = done.stdout.rsplit("\n", 2)
     assert "Shortline" in answer
     assert end == "(stop)"
+
+
+def test_an_answer_has_the_form_that_its_schema_describes(client: OpenAI) -> None:
+    colours = ["red", "green", "blue"]
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"enum": colours}, "likes": {"type": "integer", "maximum": 99}},
+        "required": ["colour", "likes"],
+        "additionalProperties": False,
+    }
+    answer = client.chat.completions.create(
+        model=CHAT_MODEL,
+        messages=[{"role": "user", "content": "Which colour do you like?"}],
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "colour", "schema": schema, "strict": True},
+        },
+    )
+    said = json.loads(answer.choices[0].message.content or "")
+    assert said["colour"] in colours
+    assert -(10**9) < said["likes"] <= 99
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_a_schema_that_makes_no_sense_is_the_clients_fault(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(
+            model=CHAT_MODEL,
+            messages=[{"role": "user", "content": "hello"}],
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"type": "nothing"}, "strict": True},
+            },
+        )
+    assert caught.value.param == "response_format.json_schema.schema"

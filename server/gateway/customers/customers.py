@@ -229,11 +229,13 @@ class Customers:
 
 
 def _digest_offered(headers: Iterable[Header]) -> bytes:
-    """Of the key in the first `Authorization`, empty where there is none."""
+    """Of the key in the first `Authorization`, else in the first `x-api-key`, where Anthropic's
+    clients put it; empty where there is none."""
     offered = first_of(headers, b"authorization") or b""
-    if offered[:7].lower() != b"bearer ":
-        return b""
-    return sha256(offered[7:].strip()).digest()
+    if offered[:7].lower() == b"bearer ":
+        return sha256(offered[7:].strip()).digest()
+    key = first_of(headers, b"x-api-key")
+    return b"" if key is None else sha256(key.strip()).digest()
 
 
 def _fixed_keys(

@@ -51,6 +51,11 @@ ANSWERS: Final[dict[str, Schema]] = {
             request_id=_TEXT,
         )
     ),
+    "MessagesRefused": _object(
+        type={"const": "error"},
+        error=_object(type=_TEXT, message=_TEXT),
+        request_id=_TEXT,
+    ),
     "Health": {
         "type": "object",
         "properties": {"status": {"enum": ["ok", "degraded"]}, "missing": _TEXT},
@@ -60,6 +65,18 @@ ANSWERS: Final[dict[str, Schema]] = {
     "Completion": _answer("text_completion"),
     "Embeddings": _object(object={"const": "list"}, data={"type": "array"}, usage=_USAGE),
     "Tokens": _object(count=_COUNT, tokens={"type": "array", "items": _COUNT}),
+    "Detokenized": _object(prompt=_TEXT),
+    "MessagesAnswer": _object(
+        id=_TEXT,
+        type={"const": "message"},
+        role={"const": "assistant"},
+        model=_TEXT,
+        content={"type": "array", "items": _object(type=_TEXT)},
+        stop_reason=_TEXT,
+        stop_sequence=_or_null("string"),
+        usage=_object(input_tokens=_COUNT, output_tokens=_COUNT),
+    ),
+    "InputTokens": _object(input_tokens=_COUNT),
     "Model": _object(
         id=_TEXT,
         object={"const": "model"},

@@ -27,7 +27,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Shortline", "version": _API, "description": _ABOUT},
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"x_api_key": []}],
         "paths": PATHS,
         "components": {
             "schemas": requests() | ANSWERS,
@@ -36,7 +36,13 @@ def document() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "Needed once there is a key; below /admin an administrator's.",
-                }
+                },
+                "x_api_key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "x-api-key",
+                    "description": "The same, where Anthropic's clients put it.",
+                },
             },
         },
     }

@@ -23,8 +23,10 @@ def _operation(
     *,
     takes: str | None = None,
     parameters: tuple[Spec, ...] = (),
+    refused: str = "Refused",
 ) -> Spec:
-    """`answers`: by status, the content; `takes`: the schema of its body."""
+    """`answers`: by status, the content; `takes`: the schema of its body; `refused`: of an
+    error."""
     responses: Spec = {
         status: {"description": "What was asked for.", "content": content}
         for status, content in answers.items()
@@ -32,7 +34,7 @@ def _operation(
     responses["default"] = {
         "description": "Refused: nothing has changed. 429 and 503 say when to come back.",
         "headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
-        "content": _json("Refused"),
+        "content": _json(refused),
     }
     operation: Spec = {"summary": summary, "responses": responses}
     if takes is not None:
@@ -70,8 +72,9 @@ _EVENTS: Final[Spec] = {"text/event-stream": {}}
 _HEALTH: Final = _json("Health")
 
 
-def _relayed(summary: str, takes: str, answer: Spec) -> Spec:
-    return {"post": _operation(summary, {"200": answer}, takes=takes, parameters=_WISHES)}
+def _relayed(summary: str, takes: str, answer: Spec, *, refused: str = "Refused") -> Spec:
+    answers = {"200": answer}
+    return {"post": _operation(summary, answers, takes=takes, parameters=_WISHES, refused=refused)}
 
 
 def _health(summary: str, *statuses: str) -> Spec:
@@ -89,6 +92,19 @@ PATHS: Final[Spec] = {
     "/tokenize": _relayed(
         "Count the tokens of a chat or a prompt", "TokenizeRequest", _json("Tokens")
     ),
+    "/v1/messages": _relayed(
+        "Answer a chat, in Anthropic's form",
+        "MessagesRequest",
+        _json("MessagesAnswer") | _EVENTS,
+        refused="MessagesRefused",
+    ),
+    "/v1/messages/count_tokens": _relayed(
+        "Count the tokens of a chat, in Anthropic's form",
+        "CountRequest",
+        _json("InputTokens"),
+        refused="MessagesRefused",
+    ),
+    "/detokenize": _relayed("Tell the text of tokens", "DetokenizeRequest", _json("Detokenized")),
     "/v1/models": {"get": _operation("List the models", {"200": _json("Models")})},
     "/v1/models/{model}": {
         "get": _operation("Show a model", {"200": _json("Model")}, parameters=(_in_path("model"),))

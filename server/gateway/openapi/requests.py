@@ -8,10 +8,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server.core.settings.route import RouteSettings
+from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
 from server.ledger.new_key import MAX_MODEL_CHARS, MAX_NAME_CHARS, NewKey
 from server.wire.openai import (
     MAX_BIASES,
     MAX_PARTS,
+    MAX_PROMPT_TOKENS,
     ChatRequest,
     CompletionRequest,
     EmbeddingRequest,
@@ -24,6 +26,8 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
     ChatRequest,
     CompletionRequest,
     EmbeddingRequest,
+    MessagesRequest,
+    CountRequest,
     NewKey,
     RouteSettings,
 )
@@ -47,7 +51,9 @@ def requests() -> dict[str, Schema]:
         _drop_titles(schema)
     _widen_messages(schemas)
     _widen_lists(schemas)
+    _widen_blocks(schemas)
     schemas["TokenizeRequest"] = _tokenize_request(schemas)
+    schemas["DetokenizeRequest"] = _detokenize_request(schemas)
     schemas["RouteWish"] = _route_wish(schemas.pop("RouteSettings"))
     _name_rules(schemas["NewKey"]["properties"])
     return schemas
@@ -72,12 +78,22 @@ def _widen_lists(schemas: dict[str, Schema]) -> None:
     for name, field in (("CompletionRequest", "prompt"), ("EmbeddingRequest", "input")):
         fields = schemas[name]["properties"]
         fields[field] = {"anyOf": [*fields[field]["items"]["anyOf"], fields[field]]}
+    schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"].append({"type": "null"})
     for name in ("ChatRequest", "CompletionRequest"):
         fields = schemas[name]["properties"]
         stops, null = fields["stop"]["anyOf"]
         fields["stop"] = {"anyOf": [stops["items"], stops, null]}
         bias = fields["logit_bias"]["anyOf"][0]
         bias |= {"maxProperties": MAX_BIASES, "propertyNames": {"pattern": "^[0-9]{1,10}$"}}
+
+
+def _widen_blocks(schemas: dict[str, Schema]) -> None:
+    """In Anthropic's form, a validator takes one string for one block of text."""
+    for name in ("UserTurn", "AssistantTurn", "SystemTurn", "ToolResult", "Written"):
+        fields = schemas[name]["properties"]
+        fields["content"] = {"anyOf": [{"type": "string"}, fields["content"]]}
+    for name in ("MessagesRequest", "CountRequest"):
+        schemas[name]["properties"]["system"]["anyOf"].append({"type": "string"})
 
 
 def _tokenize_request(schemas: dict[str, Schema]) -> Schema:
@@ -89,9 +105,20 @@ def _tokenize_request(schemas: dict[str, Schema]) -> Schema:
             "model": chat["model"],
             "messages": chat["messages"],
             "prompt": {"type": "string"},
+            "return_token_strs": {"type": ["boolean", "null"]},
         },
         "required": ["model"],
         "oneOf": [{"required": ["messages"]}, {"required": ["prompt"]}],
+    }
+
+
+def _detokenize_request(schemas: dict[str, Schema]) -> Schema:
+    token = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+    tokens = {"type": "array", "items": token, "maxItems": MAX_PROMPT_TOKENS}
+    return {
+        "type": "object",
+        "properties": {"model": schemas["ChatRequest"]["properties"]["model"], "tokens": tokens},
+        "required": ["model", "tokens"],
     }
 
 

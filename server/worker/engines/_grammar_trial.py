@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TypedDict
 
-from llguidance import LLMatcher, LLParserLimits
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 CPU_S = 2
 MAX_MEMORY_BYTES = 1 << 30
@@ -35,8 +35,8 @@ def write_grammar(trial: Trial) -> str:
     return LLMatcher.grammar_from_json_schema(
         trial["schema"],
         overrides={
-            # Some white space, as people indent; a model may never leave it if it has no end.
-            "whitespace_pattern": r"[ \n\r\t]{1,40}",
+            # A space, or a new line with an indent: a small model would not stop at that.
+            "whitespace_pattern": r"( |\n {0,24}|\n\t{0,12})",
             "lenient": trial["lenient"],
         },
     )
@@ -44,19 +44,46 @@ def write_grammar(trial: Trial) -> str:
 
 def parser_limits() -> LLParserLimits:
     """Tighter than the library's own; a state takes about 2 kB, and each answer has its own."""
-    return LLParserLimits(max_grammar_size=200_000, max_lexer_states=20_000, verbose_errors=False)
+    return LLParserLimits(
+        max_grammar_size=200_000,
+        max_lexer_states=20_000,
+        precompute_large_lexemes=False,  # takes longer the larger the vocabulary is, unlike a trial
+        verbose_errors=False,
+    )
+
+
+def build(words: LLTokenizer, trial: Trial) -> LLMatcher:
+    """At the beginning of an answer. Raises `ValueError`, saying what is wrong."""
+    matcher = LLMatcher(words, write_grammar(trial), log_level=0, limits=parser_limits())
+    fault = matcher.get_error()
+    if not fault:
+        matcher.compute_bitmask()  # a form that nothing fits has no first token
+        fault = "nothing fits it, or it is too large" if matcher.is_error() else ""
+    if fault:
+        raise ValueError(fault)
+    return matcher
 
 
 def fault(trial: Trial) -> str:
     """What is wrong, in one line; empty if nothing is."""
     try:
-        wrong, messages = LLMatcher.validate_grammar_with_warnings(
-            write_grammar(trial), limits=parser_limits()
-        )
+        build(LLTokenizer(TokenizerWrapper(_Bytes())), trial)
     except ValueError as error:
-        wrong, messages = True, [str(error)]
-    message, _, _ = " ".join(" ".join(messages).split()).partition(". Enable ")  # our options
-    return message[:_MAX_MESSAGE] if wrong else ""
+        message, _, _ = " ".join(str(error).split()).partition(". Enable ")  # our options
+        return message[:_MAX_MESSAGE]
+    return ""
+
+
+class _Bytes:
+    """A vocabulary that is made in no time: most of the work does not depend on it."""
+
+    tokens = (*(bytes([byte]) for byte in range(256)), b"<end>")
+    special_token_ids = (256,)
+    eos_token_id = 256
+    bos_token_id = None
+
+    def __call__(self, text: bytes) -> list[int]:
+        return list(text)
 
 
 def _limit(what: int, most: int) -> None:

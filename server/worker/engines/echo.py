@@ -78,6 +78,12 @@ class EchoEngine(Engine):
         return tuple(word if isinstance(word, int) else _number(word) for word in prepared.inner)
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
+        if ask.form is not None:
+            raise BadRequest(
+                "This model repeats what it hears, in whatever form that has.",
+                param="response_format",
+                code="unsupported_parameter",
+            )
         words = _tokens(prepared.text)
         finish: FinishReason = "stop" if len(words) <= ask.max_tokens else "length"
         holder = StopHolder(ask.stop)

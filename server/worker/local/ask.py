@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
 from server.worker.context import room
-from server.worker.engine import Ask, Chat, Prepared, Prompt, Text, Tokens, Turn
+from server.worker.engine import (
+    Ask,
+    Chat,
+    Form,
+    JsonObject,
+    JsonSchema,
+    Prepared,
+    Prompt,
+    Text,
+    Tokens,
+    Turn,
+)
 from server.worker.terms import Terms
 
 COMPLETION_TOKENS = 16
@@ -50,6 +61,16 @@ def for_choice(ask: Ask, index: int) -> Ask:
     return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
 
 
+def form_of(request: GenerationRequest) -> Form | None:
+    wish = request.response_format
+    if wish is None or wish.type == "text":
+        return None
+    named = wish.json_schema
+    if wish.type == "json_object" or named is None or named.json_schema is None:
+        return JsonObject()
+    return JsonSchema(named.json_schema, strict=bool(named.strict))
+
+
 def _ask(request: GenerationRequest, max_tokens: int, terms: Terms, logprobs: int | None) -> Ask:
     return Ask(
         max_tokens=max_tokens,
@@ -62,6 +83,7 @@ def _ask(request: GenerationRequest, max_tokens: int, terms: Terms, logprobs: in
         logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         stop=tuple(request.stop or ()),
+        form=form_of(request),
         logprobs=logprobs,
         lane=terms.lane,
         customer=terms.customer,

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from server.gateway.admin.keys import KEYS, USAGE
 from server.gateway.admin.routes import ROUTES, RouteWish
 from server.gateway.app import METRICS, MODELS, OPENAPI, RELAYED
+from server.gateway.dialects.anthropic.messages import COUNT, MESSAGES
+from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
 from server.gateway.openapi.document import document, document_bytes
 from server.ledger.ledger import Ledger
 from server.ledger.new_key import NewKey
@@ -54,6 +56,16 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (EmbeddingRequest, INPUT),
     (EmbeddingRequest, INPUT | {"input": [1, 2]}),
     (EmbeddingRequest, INPUT | {"input": ""}),
+    (MessagesRequest, CHAT | {"max_tokens": 5}),
+    (MessagesRequest, CHAT),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "system": "s", "temperature": 1}),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "temperature": 2}),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "system": [{"type": "text", "text": "s"}]}),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "messages": [{"role": "tool", "content": "x"}]}),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "tools": [{"name": "f", "input_schema": {}}]}),
+    (MessagesRequest, CHAT | {"max_tokens": 5, "tools": [{"name": "f"}]}),
+    (CountRequest, CHAT),
+    (CountRequest, CHAT | {"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
     (NewKey, {"name": "carol"}),
     (NewKey, {"name": ""}),
     (NewKey, {"name": "x" * 101}),
@@ -92,7 +104,8 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_path_of_the_gateway_is_described() -> None:
-    assert {*RELAYED, MODELS, METRICS, OPENAPI, KEYS, USAGE, ROUTES} <= set(document()["paths"])
+    paths = set(document()["paths"])
+    assert {*RELAYED, MESSAGES, COUNT, MODELS, METRICS, OPENAPI, KEYS, USAGE, ROUTES} <= paths
 
 
 async def test_every_path_of_the_document_is_served(tmp_path: Path) -> None:

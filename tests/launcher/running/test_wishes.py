@@ -265,4 +265,4 @@ async def test_a_list_of_wishes_that_makes_no_sense_is_told(home: Home) -> None:
     home.desired_file.write_text("{")
     fleet = Fleet(home)
     async with fleet.running():
-        assert fleet.view.has(str(home.desired_file), "every worker is started")
+        assert fleet.view.has(str(home.desired_file), "each of them is started")

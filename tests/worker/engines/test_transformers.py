@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES, Lane
-from server.worker.engine import Ask, Chat, Engine, Prepared, Text, Turn
+from server.worker.engine import Ask, Chat, Engine, JsonSchema, Prepared, Text, Turn
 from server.worker.engines import transformers as engine_file
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines.transformers import load
@@ -67,6 +68,32 @@ async def test_greedy_tokens_are_those_of_generate(
     theirs = model.generate(ids, max_new_tokens=40, do_sample=False)[0, ids.shape[1] :]
     whole = tokenizer.decode(theirs, skip_special_tokens=True)
     assert ours == whole.replace("\ufffd", "")
+
+
+async def test_answers_have_the_forms_that_were_asked_for_alone_and_in_company(
+    engine: Engine,
+) -> None:
+    prepared = await engine.prepare(Text("hello"))
+    forms = [
+        JsonSchema({"type": "object", "properties": {name: {"enum": ["yes", "no", number]}},
+                    "required": [name], "additionalProperties": False})
+        for number, name in enumerate(("a", "b", "c"))
+    ]  # fmt: skip
+    asks = [Ask(max_tokens=60, temperature=1.0, seed=5, form=form) for form in forms]
+    free = Ask(max_tokens=30, temperature=0)
+    said = await asyncio.gather(*(text_of(engine, prepared, ask) for ask in (*asks, free)))
+    for number, (name, text) in enumerate(zip("abc", said, strict=False)):
+        assert json.loads(text)[name] in ("yes", "no", number)
+    assert said[3] == await text_of(engine, prepared, free)
+    assert said[0] == await text_of(engine, prepared, asks[0])
+
+
+async def test_a_schema_that_cannot_be_kept_to_is_refused(engine: Engine) -> None:
+    prepared = await engine.prepare(Text("hello"))
+    form = JsonSchema({"type": "no such type"})
+    with pytest.raises(BadRequest) as caught:
+        await text_of(engine, prepared, Ask(max_tokens=5, form=form))
+    assert caught.value.param == form.param
 
 
 async def test_its_steps_are_taken_in_the_lane_of_the_request(

@@ -1,0 +1,81 @@
+"""Stands for a client that waits for nothing, and wants its answer all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from server.gateway.dialects.responses.values import Json
+from server.web.asgi import Header, Message
+
+
+class Absent:
+    """To whoever answers it is a request at our own server: see `server.web.asgi.Served`."""
+
+    more_lines = b""
+    is_answered = False
+
+    def __init__(self, *, listens: bool) -> None:
+        """`listens`: somebody follows the stream, until `turn_away`."""
+        self.loop = asyncio.get_running_loop()
+        self.admitted = asyncio.Event()
+        """Limits let it in."""
+        self.error: Json | None = None
+        """What was answered instead of a response."""
+        self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
+        """Of a stream, for who listens; the last one is empty."""
+        self._listens = listens
+        self.unwanted = False
+        self._listener: Callable[[], None] | None = None
+
+    def cancel(self) -> None:
+        self.unwanted = True
+        if self._listener is not None:
+            self._listener()
+
+    def tell(self, piece: bytes) -> None:
+        if self._listens:
+            self.pieces.put_nowait(piece)
+
+    def turn_away(self) -> None:
+        """Nobody listens any more: what is left to say need not be remembered."""
+        self._listens = False
+        self.pieces = asyncio.Queue()
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        self._listener = listener
+        self.admitted.set()
+        if listener is not None and self.unwanted:
+            listener()
+
+    def hold(self, size: int) -> None:
+        pass
+
+    def take_body(self) -> bytes | None:
+        return None
+
+    async def receive(self) -> Message:
+        return {"type": "http.disconnect"}
+
+    async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        if status >= 400:
+            self.error = _error_in(body)
+
+    def send_now(self, piece: bytes) -> bool:
+        self.tell(piece)
+        return True
+
+    async def send(self, message: Message) -> None:
+        if piece := message.get("body"):
+            self.tell(piece)
+
+
+def _error_in(body: bytes) -> Json:
+    """Of an answer with an error's status, which may be a worker's own."""
+    try:
+        error = orjson.loads(body)["error"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        error = None
+    return error if isinstance(error, dict) else {"message": "The model refused the request."}

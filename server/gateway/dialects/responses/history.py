@@ -1,0 +1,75 @@
+"""What was said before: the responses that one follows, and the items that it refers to.
+
+These are questions to an `Archive`, asked in its thread.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import orjson
+
+from server.core.errors import BadRequest, NotFound, TooLarge
+from server.core.limits import MAX_CHAT_BYTES
+from server.gateway.dialects.responses.faults import bad
+from server.gateway.dialects.responses.items import REFERENCE
+from server.gateway.dialects.responses.values import Json
+from server.ledger.responses import Answers
+
+_MADE_HERE: Final = re.compile(r"[a-z]+_([0-9a-f]{32})_i?[0-9]+")
+"""The id of an item: it says which response it is of."""
+
+
+def items_before(answers: Answers, owner: str, id: str, now: float) -> list[Json]:
+    """All that was said up to and with the response `id`. Raises `BadRequest`."""
+    try:
+        chain = answers.chain(owner, id, now, MAX_CHAT_BYTES)
+    except NotFound as error:
+        raise _no_previous(f"Previous response with id '{error.message[:80]}' not found.") from None
+    if chain[-1].holder and not chain[-1].is_lost(now):
+        raise _no_previous(f"The response '{id[:80]}' is not done yet.")
+    found: list[Json] = []
+    for kept in chain:
+        found += orjson.loads(kept.input)
+        found += orjson.loads(kept.document)["output"]
+    return found
+
+
+def resolved(answers: Answers, owner: str, items: list[Json], now: float) -> list[Json]:
+    """`items`, with what references stand for in their place.
+
+    Raises `BadRequest`, and `TooLarge`: short references may stand for more than anybody may send.
+    """
+    known: dict[str, Json] = {}
+    found: list[Json] = []
+    size = 0
+    for item in items:
+        if item["type"] != REFERENCE:
+            found.append(item)
+            continue
+        id = item["id"]
+        if id not in known:
+            size += _learn(answers, owner, id, now, known)
+        if id not in known:
+            raise bad("input", f"item with id '{id[:80]}' not found")
+        size += len(orjson.dumps(known[id]))
+        if size > MAX_CHAT_BYTES:
+            raise TooLarge("These references stand for too much.", param="input")
+        found.append(known[id])
+    return found
+
+
+def _learn(answers: Answers, owner: str, id: str, now: float, known: dict[str, Json]) -> int:
+    """All items of the response that `id` is of. Returns how many bytes had to be read."""
+    made = _MADE_HERE.fullmatch(id)
+    kept = answers.find(owner, f"resp_{made[1]}", now) if made is not None else None
+    if kept is None:
+        return 0
+    said = orjson.loads(kept.input) + orjson.loads(kept.document)["output"]
+    known |= {item["id"]: item for item in said}
+    return len(kept.input) + len(kept.document)
+
+
+def _no_previous(message: str) -> BadRequest:
+    return BadRequest(message, param="previous_response_id", code="previous_response_not_found")

@@ -1,0 +1,79 @@
+"""A wish that can be followed: what is asked of a model, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from server.core.clock import Clock
+from server.core.errors import BadRequest
+from server.core.ids import new_uuid
+from server.core.strict_json import parse_object
+from server.gateway.dialects.responses.archive import Archive
+from server.gateway.dialects.responses.chat import chat_of
+from server.gateway.dialects.responses.document import begun
+from server.gateway.dialects.responses.history import items_before, resolved
+from server.gateway.dialects.responses.items import REFERENCE, read_input
+from server.gateway.dialects.responses.making import Making
+from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.responses.wish import Wish, read_wish
+from server.ledger.responses import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    wish: Wish
+    owner: str
+    """The id of the key; empty: nobody's."""
+    created: float
+    """Seconds since 1970."""
+    items: list[Json]
+    """Its own input, without that of earlier responses."""
+    fields: Json
+    """Of the chat."""
+    making: Making
+
+    @property
+    def id(self) -> str:
+        id: str = self.making.document["id"]
+        return id
+
+    def kept(self, holder: str = "") -> Kept:
+        """As it is now, to be stored. `holder`: who still makes it."""
+        return Kept(
+            self.id,
+            self.owner,
+            self.wish.previous_response_id,
+            self.created,
+            holder,
+            self.created,
+            orjson.dumps(self.items),
+            orjson.dumps(self.making.document),
+        )
+
+
+def parse_body(raw: bytes) -> Json:
+    """Raises `BadRequest` for what could not be written again either, as whoever is asked needs it:
+    a number of more than 64 bits may get through the parser."""
+    body = parse_object(raw)
+    try:
+        orjson.dumps(body)
+    except TypeError as error:
+        raise BadRequest("A number in the body is too large.", code="invalid_json") from error
+    return body
+
+
+async def read_order(body: Json, owner: str, archive: Archive, clock: Clock) -> Order:
+    """Raises `BadRequest` that names the field, and what the archive raises."""
+    wish, choice = read_wish(body)
+    name, now = new_uuid(), clock.wall()
+    items = read_input(body.get("input"), name)
+    before: list[Json] = []
+    if wish.previous_response_id is not None:
+        before = await archive.ask(items_before, owner, wish.previous_response_id, now)
+    if any(item["type"] == REFERENCE for item in items):
+        items = await archive.ask(resolved, owner, items, now)
+    fields = chat_of(wish, choice, [*before, *items], stream=wish.stream is True)
+    making = Making(begun(wish, choice, f"resp_{name}", int(now)), clock.wall)
+    return Order(wish, owner, now, items, fields, making)

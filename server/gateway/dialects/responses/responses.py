@@ -1,0 +1,207 @@
+"""`/v1/responses`: OpenAI's newer API, over the same models as its chats.
+
+    POST   /v1/responses                    make one: whole, as a stream, or in the background
+    GET    /v1/responses/ID                 as it is now
+    DELETE /v1/responses/ID
+    POST   /v1/responses/ID/cancel          one that is made in the background
+    GET    /v1/responses/ID/input_items
+    POST   /v1/responses/input_tokens       how many tokens an input has
+
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import orjson
+
+from server.core.clock import Clock, SystemClock
+from server.core.errors import MethodNotAllowed, NotFound, RequestError
+from server.core.limits import MAX_CHAT_BYTES, WHOLE_REQUEST_S, WRITE_STALL_S
+from server.gateway.asked import TOKENIZE
+from server.gateway.dialects.responses.archive import Archive
+from server.gateway.dialects.responses.counting import Counting
+from server.gateway.dialects.responses.document import cancelled, failed
+from server.gateway.dialects.responses.faults import bad
+from server.gateway.dialects.responses.keeper import Keeper
+from server.gateway.dialects.responses.listing import page_of, refuse_stream
+from server.gateway.dialects.responses.order import Order, parse_body, read_order
+from server.gateway.dialects.responses.runs import Run, Runs
+from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.via import through
+from server.gateway.relay import Relay
+from server.ledger.key import Key
+from server.ledger.ledger import Ledger
+from server.ledger.responses import Answers, Kept, beside
+from server.web.asgi import (
+    EVENT_STREAM,
+    JSON,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_json,
+    send_whole,
+)
+from server.web.patience import Patience
+
+log = logging.getLogger(__name__)
+
+RESPONSES: Final = "/v1/responses"
+COUNT: Final = "input_tokens"
+_LOST: Final = {"message": "The gateway that made this response has ended."}
+
+
+class Responses:
+    """An ASGI application for the paths at and below `RESPONSES`.
+
+    A response belongs to the key that made it; for every other key it does not exist.
+    """
+
+    def __init__(
+        self, relay: Relay, clock: Clock | None = None, ledger: Ledger | None = None
+    ) -> None:
+        """What is kept lies beside `ledger`, where all gateways of a machine find it; without one
+        it lies in memory."""
+        self._relay = relay
+        self._clock = clock or SystemClock()
+        self._archive = Archive(None if ledger is None else beside(ledger))
+        self._runs = Runs(relay, self._archive, self._clock)
+
+    async def close(self) -> None:
+        """After the last request."""
+        await self._runs.close()
+        await self._archive.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        id, _, below = scope["path"].removeprefix(RESPONSES).removeprefix("/").partition("/")
+        method = scope["method"]
+        if not id:
+            _only(method, "POST")
+            await self._create(scope, receive, send)
+        elif id == COUNT and not below:
+            _only(method, "POST")
+            await self._count(scope, receive, send)
+        elif below == "cancel":
+            _only(method, "POST")
+            await send_json(send, await self._cancel(scope, id))
+        elif below == "input_items":
+            _only(method, "GET")
+            kept, _ = await self._find(scope, id)
+            await send_json(send, page_of(orjson.loads(kept.input), scope))
+        elif below:
+            raise NotFound("There is nothing at this path.")
+        elif method == "DELETE":
+            await send_json(send, await self._delete(scope, id))
+        else:
+            _only(method, "GET")
+            refuse_stream(scope)
+            _, document = await self._find(scope, id)
+            await send_json(send, document)
+
+    async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = parse_body(await read_body(scope, receive, MAX_CHAT_BYTES))
+        order = await read_order(body, _owner(scope), self._archive, self._clock)
+        if order.wish.background:
+            await self._in_background(order, scope, receive, send)
+            return
+        keeper = Keeper(receive, send, order.making, lambda: self._keep(order))
+        await through(self._relay, scope, keeper.receive, keeper.send, order.fields, order.making)
+
+    async def _keep(self, order: Order) -> None:
+        """If it cannot be, its client has it all the same, and sees that it is not stored."""
+        if not order.wish.stores:
+            return
+        try:
+            await self._archive.put(order.kept())
+        except RequestError as error:
+            log.warning("a response could not be kept", extra={"cause": error.message})
+            order.making.document["store"] = False
+
+    async def _in_background(
+        self, order: Order, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """It is in the file before anybody hears of it, and told as it is there."""
+        kept = order.kept(self._runs.holder)
+        run = await self._runs.begin(scope, order.fields, order.making)
+        try:
+            await self._archive.put(kept)
+        except BaseException:
+            self._runs.cancel(order.id)
+            raise
+        finally:
+            run.kept.set()
+        if order.wish.stream:
+            await self._follow(run, receive, send)
+        else:
+            await send_whole(send, 200, [JSON], kept.document)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = parse_body(await read_body(scope, receive, MAX_CHAT_BYTES))
+        order = await read_order(body, _owner(scope), self._archive, self._clock)
+        fields = {name: order.fields[name] for name in ("model", "messages")}
+        path = TOKENIZE.decode()
+        await through(self._relay, scope, receive, send, fields, Counting(), path=path)
+
+    async def _follow(self, run: Run, receive: Receive, send: Send) -> None:
+        """Tell a client of a run, as long as it listens; the run goes on without it."""
+        pieces = run.client.pieces
+        try:
+            with Patience(receive, self._relay.drain, WHOLE_REQUEST_S) as limit:
+                head = {"status": 200, "headers": [*EVENT_STREAM]}
+                await send({"type": "http.response.start", **head})
+                while piece := await pieces.get():
+                    limit.allow(WRITE_STALL_S, "client")
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    limit.allow(WHOLE_REQUEST_S)
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            run.client.turn_away()
+
+    async def _find(self, scope: Scope, id: str) -> tuple[Kept, Json]:
+        """It, and its document. Raises `NotFound`."""
+        now = self._clock.wall()
+        kept = await self._archive.ask(Answers.find, _owner(scope), id, now)
+        if kept is None:
+            raise _unknown(id)
+        document: Json = orjson.loads(kept.document)
+        if kept.is_lost(now):
+            document = failed(document, _LOST)
+            await self._archive.ask(Answers.finish, id, orjson.dumps(document))
+        return kept, document
+
+    async def _cancel(self, scope: Scope, id: str) -> Json:
+        """What has ended stays as it is."""
+        _, document = await self._find(scope, id)
+        if not document["background"]:
+            raise bad("response_id", "only what is made in the background can be cancelled")
+        if document["status"] != "in_progress":
+            return document
+        document = cancelled(document)
+        if await self._archive.ask(Answers.finish, id, orjson.dumps(document)):
+            self._runs.cancel(id)
+            return document
+        _, document = await self._find(scope, id)  # it ended at the same time
+        return document
+
+    async def _delete(self, scope: Scope, id: str) -> Json:
+        if not await self._archive.ask(Answers.delete, _owner(scope), id):
+            raise _unknown(id)
+        self._runs.cancel(id)
+        return {"id": id, "object": "response", "deleted": True}
+
+
+def _owner(scope: Scope) -> str:
+    key: Key | None = scope["state"].get("key")
+    return key.id if key is not None else ""
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound(f"Response with id '{id[:80]}' not found.", param="response_id")
+
+
+def _only(method: str, wanted: str) -> None:
+    if method != wanted:
+        raise MethodNotAllowed(f"This path takes {wanted} only.")
