@@ -21,8 +21,8 @@ from pydantic import (
 )
 
 from server.core.errors import BadRequest
-from server.wire.openai_forms import ResponseFormat
 from server.wire.openai_faults import clash, fault
+from server.wire.openai_forms import ResponseFormat
 from server.wire.openai_parts import MAX_PARTS as MAX_PARTS  # it is a limit like those below
 from server.wire.openai_parts import text_in
 
