@@ -143,7 +143,45 @@ async def test_the_same_seed_gives_the_same_text_in_company(writer: Engine, talk
 
 async def test_temperature_zero_needs_no_seed(writer: Engine, talk: Prepared) -> None:
     greedy = Ask(max_tokens=16, temperature=0)
-    assert await run(writer, talk, greedy) == await run(writer, talk, greedy)
+    first, second = await run(writer, talk, greedy), await run(writer, talk, greedy)
+    assert [(one.text, one.tokens) for one in first] == [(one.text, one.tokens) for one in second]
+
+
+async def test_what_it_knew_of_a_prompt_changes_nothing(writer: Engine, talk: Prepared) -> None:
+    turns = (*TALK.turns, Turn("assistant", "one two"), Turn("user", "And then?"))
+    longer = await writer.prepare(Chat(turns))
+    ask = Ask(max_tokens=16, temperature=0)
+    fresh = await run(writer, longer, replace(ask, score_prompt=True, logprobs=0))
+    await run(writer, talk, ask)
+    again = await run(writer, longer, ask)
+    assert text_of(again) == text_of(fresh)
+    assert fresh[0].cached == 0
+    assert all(0 <= delta.cached < longer.tokens for delta in again)
+
+
+async def test_each_token_is_scored_when_that_is_asked_for(writer: Engine, talk: Prepared) -> None:
+    deltas = await run(writer, talk, replace(HOT, max_tokens=12, logprobs=2))
+    scores = [score for delta in deltas for score in delta.scores]
+    assert len(scores) == deltas[-1].tokens
+    for score in scores:
+        best = [one.logprob for one in score.others]
+        assert best == sorted(best, reverse=True)
+        assert len(best) <= 2
+        assert score.logprob <= 0
+    said = b"".join(score.text for score in scores).decode("utf-8", "ignore")
+    assert said == text_of(deltas)
+    assert not any(delta.scores for delta in await run(writer, talk, replace(HOT, max_tokens=2)))
+
+
+async def test_the_prompt_is_scored_when_that_is_asked_for(writer: Engine, talk: Prepared) -> None:
+    ask = Ask(max_tokens=2, temperature=0, logprobs=1, score_prompt=True)
+    first, *others = await run(writer, talk, ask)
+    assert len(first.prompt) == talk.tokens
+    assert first.prompt[0] is None
+    assert [one.token for one in first.prompt[1:] if one is not None] == list(
+        writer.token_ids(talk)[1:]
+    )
+    assert not any(delta.prompt for delta in others)
 
 
 async def test_a_stop_text_ends_the_answer_and_is_not_in_it(writer: Engine, talk: Prepared) -> None:

@@ -155,7 +155,7 @@ def _within(scores: list[Scored], text: str) -> list[Scored]:
 def _scored_prompt(prepared: Prepared, ask: Ask) -> tuple[Scored | None, ...]:
     if not ask.score_prompt or not prepared.tokens:
         return ()
-    words = _tokens(prepared.text)
+    words = prepared.inner if isinstance(prepared.inner, list) else _tokens(prepared.text)
     return (None, *(scored for word in words[1:] for scored in _scored(word, ask)))
 
 
