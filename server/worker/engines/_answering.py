@@ -76,6 +76,10 @@ class GeneratedAnswer:
         self._prompt_scores: list[Scored | None] = [None] if ask.score_prompt else []
 
     @property
+    def customer(self) -> str:
+        return self._ask.customer
+
+    @property
     def ids(self) -> tuple[int, ...]:
         """The text of which the model remembers something: all but the last token."""
         return (*self._prompt.ids, *self._picked[:-1])
@@ -100,7 +104,7 @@ class GeneratedAnswer:
         """Begin with what is known of the prompt."""
         if self._prefixes is None or self._ask.score_prompt:
             return
-        length, memory = self._prefixes.find(self._prompt.ids)
+        length, memory = self._prefixes.find(self._prompt.ids, self._ask.customer)
         if memory is not None:
             self.cache = cache_of(memory)
             self._read_to = self._cached = length

@@ -48,11 +48,12 @@ class Together:
         assert self.prefixes is not None
         if answer in self._rows:
             row = self._rows.index(answer)
-            self.prefixes.keep(answer.ids, self._batch.memory_of(row))
+            self.prefixes.keep(answer.ids, self._batch.memory_of(row), answer.customer)
             self._remove(row)
         elif answer.cache is not None:
             memory = memory_of(answer.cache)
-            self.prefixes.keep(answer.ids[: memory[0][0].shape[2]], memory)
+            read = answer.ids[: memory[0][0].shape[2]]
+            self.prefixes.keep(read, memory, answer.customer)
             answer.cache = None
 
     def _remove(self, row: int) -> None:
