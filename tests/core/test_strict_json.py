@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +73,8 @@ def test_a_whole_surrogate_pair_is_text() -> None:
 def test_an_object_is_wanted_where_an_object_is_wanted() -> None:
     with pytest.raises(BadRequest, match="object"):
         parse_object(b"[]")
+
+
+def test_a_number_of_more_than_64_bits_can_be_written_again() -> None:
+    value = parse_json(b'{"a": "\\u003a", "b": ' + b"9" * 30 + b"}")
+    assert orjson.loads(orjson.dumps(value)) == {"a": ":", "b": 1e30}

@@ -31,6 +31,7 @@ TAKES_MODEL = (
     "CompletionRequest",
     "EmbeddingRequest",
     "TokenizeRequest",
+    "DetokenizeRequest",
     "MessagesRequest",
     "CountRequest",
 )

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from server.core.clock import Clock
-from server.core.errors import BadRequest
 from server.core.ids import new_uuid
-from server.core.strict_json import parse_object
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.chat import chat_of
 from server.gateway.dialects.responses.document import begun
@@ -51,17 +49,6 @@ class Order:
             orjson.dumps(self.items),
             orjson.dumps(self.making.document),
         )
-
-
-def parse_body(raw: bytes) -> Json:
-    """Raises `BadRequest` for what could not be written again either, as whoever is asked needs it:
-    a number of more than 64 bits may get through the parser."""
-    body = parse_object(raw)
-    try:
-        orjson.dumps(body)
-    except TypeError as error:
-        raise BadRequest("A number in the body is too large.", code="invalid_json") from error
-    return body
 
 
 async def read_order(body: Json, owner: str, archive: Archive, clock: Clock) -> Order:

@@ -20,6 +20,7 @@ import orjson
 from server.core.clock import Clock, SystemClock
 from server.core.errors import MethodNotAllowed, NotFound, RequestError
 from server.core.limits import MAX_CHAT_BYTES, WHOLE_REQUEST_S, WRITE_STALL_S
+from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.counting import Counting
@@ -27,7 +28,7 @@ from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import page_of, refuse_stream
-from server.gateway.dialects.responses.order import Order, parse_body, read_order
+from server.gateway.dialects.responses.order import Order, read_order
 from server.gateway.dialects.responses.runs import Run, Runs
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.via import through
@@ -102,7 +103,7 @@ class Responses:
             await send_json(send, document)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = parse_body(await read_body(scope, receive, MAX_CHAT_BYTES))
+        body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         order = await read_order(body, _owner(scope), self._archive, self._clock)
         if order.wish.background:
             await self._in_background(order, scope, receive, send)
@@ -139,7 +140,7 @@ class Responses:
             await send_whole(send, 200, [JSON], kept.document)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = parse_body(await read_body(scope, receive, MAX_CHAT_BYTES))
+        body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         order = await read_order(body, _owner(scope), self._archive, self._clock)
         fields = {name: order.fields[name] for name in ("model", "messages")}
         path = TOKENIZE.decode()

@@ -230,9 +230,8 @@ async def test_what_is_not_there_is_said_so(method: str, path: str, status: int)
         (json.dumps({"model": "m", "input": [{"role": "user", "content": "x"}] * 10_000}), "input"),
         (json.dumps(ASK | {"tools": [{"type": "computer_use_preview"}]}), "tools[0].type"),
         (json.dumps(ASK | {"input": [{"role": "user", "content": "\ud800"}]}), None),
-        (b'{"model": "m", "input": "\\u003a", "x": ' + b"9" * 30 + b"}", None),
     ],
-    ids=["empty", "list", "no model", "no input", "deep", "long", "hosted", "surrogate", "huge"],
+    ids=["empty", "list", "no model", "no input", "deep", "long", "hosted", "surrogate"],
 )
 async def test_a_bad_request_is_refused_by_name_and_asks_nobody(
     body: bytes | str, param: str | None
