@@ -23,6 +23,7 @@ from server.ledger.faults import at_start, translated
 from server.ledger.key import SHOWN_CHARS, Key, digest_of, new_text
 from server.ledger.new_key import NewKey
 from server.ledger.paces import Pace
+from server.ledger.transaction import transaction
 from server.ledger.usage import Usage
 
 
@@ -181,14 +182,8 @@ class Ledger:
         """A transaction, committed when the block ends and rolled back when it raises."""
         with self._turn, translated():
             self._check_place()
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.rollback()
-                raise
 
     def _check_place(self) -> None:
         """Who opens the ledger now must get the one that we hold, or both give out one budget."""

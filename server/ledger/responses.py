@@ -18,6 +18,7 @@ from server.core.errors import Internal, NotFound, TooLarge, Unavailable
 from server.ledger.faults import translated
 from server.ledger.file import BUSY_S
 from server.ledger.ledger import Ledger
+from server.ledger.transaction import transaction
 
 FILE: Final = "responses.db"
 KEEP_S: Final = 30 * 86_400.0
@@ -227,15 +228,8 @@ class Answers:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, committed when the block ends and rolled back when it raises."""
-        with _translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.rollback()
-                raise
+        with _translated(), transaction(self._db):
+            yield self._db
 
 
 @contextmanager
