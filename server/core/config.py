@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from server.core.errors import ConfigError
+from server.core.strict_json import whole
 from server.core.yaml_file import KeyPath, read_yaml
 
 ENV_PREFIX = "SHORTLINE_"
@@ -130,16 +131,9 @@ def _parsed(value: str) -> Any:
     if not value.startswith(("[", "{")):
         return value
     try:
-        return json.loads(value, parse_int=_whole)
+        return json.loads(value, parse_int=whole)
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
-
-
-def _whole(digits: str) -> int:
-    try:
-        return int(digits)
-    except ValueError:  # Python's limit, in Python's words
-        raise ValueError("a number has too many digits") from None
 
 
 def _misplaced(base: Any, over: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:

@@ -84,12 +84,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _whole(digits: str) -> int | float:
-    """What has more than 64 bits as a float: nobody here could write it again."""
+def whole(digits: str) -> int:
+    """For `parse_int`. Raises `ValueError` in our words where Python has a limit of its own."""
     try:
-        value = int(digits)
-    except ValueError:  # Python's limit, in Python's words
+        return int(digits)
+    except ValueError:
         raise ValueError("a number has too many digits") from None
+
+
+def _writable(digits: str) -> int | float:
+    """What has more than 64 bits as a float: nobody here could write it again."""
+    value = whole(digits)
     return value if -(2**63) <= value < 2**64 else _finite(digits)
 
 
@@ -108,7 +113,7 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_constant=_refuse_constant,
     parse_float=_finite,
-    parse_int=_whole,
+    parse_int=_writable,
 )
 
 
