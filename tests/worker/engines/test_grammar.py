@@ -9,48 +9,17 @@ from typing import Any, Literal
 import anyio
 import pytest
 import torch
-from transformers import AutoTokenizer
 
 from server.core.errors import BadRequest, Internal, Unavailable
 from server.worker.engine import JsonObject, JsonSchema
 from server.worker.engines import _grammar, _grammar_trial
 from server.worker.engines._grammar import Constraint, Grammars
-from server.worker.engines._weights import BUNDLED_FOLDER
+from tests.worker.engines.grammars import ENDS, VOCABULARY, allowed
 
 PARAM = "response_format.json_schema.schema"
-ENDS = (0, 1)
-VOCABULARY = 3136
-"""Of the scores; the tokenizer has fewer tokens, as many models' do."""
 DEEP: dict[str, Any] = {}
 for _ in range(20_000):
     DEEP = {"items": DEEP}
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(BUNDLED_FOLDER / "shortline-mini")
-
-
-@pytest.fixture(scope="module")
-def grammars(tokenizer: Any) -> Grammars:
-    return Grammars(tokenizer, VOCABULARY, ENDS)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials in this process."""
-
-    async def tried(trial: _grammar_trial.Trial) -> str:
-        return _grammar_trial.fault(trial)
-
-    monkeypatch.setattr(_grammar, "_try", tried)
-
-
-def allowed(constraint: Constraint, length: int = VOCABULARY) -> list[int]:
-    masked = constraint.mask(torch.zeros(length))
-    assert masked.shape == (length,)
-    possible: list[int] = torch.isfinite(masked).nonzero().flatten().tolist()
-    return possible
 
 
 def feed(tokenizer: Any, constraint: Constraint, text: str) -> None:

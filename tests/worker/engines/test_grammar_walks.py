@@ -10,50 +10,17 @@ from typing import Any
 import anyio
 import jsonschema
 import pytest
-import torch
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from server.worker.engine import Form, JsonObject, JsonSchema
-from server.worker.engines import _grammar, _grammar_trial
 from server.worker.engines._grammar import Constraint, Grammars
-from server.worker.engines._weights import BUNDLED_FOLDER
+from tests.worker.engines.grammars import ENDS, allowed
 
-ENDS = (0, 1)
-VOCABULARY = 3136
-"""Of the scores; the tokenizer has fewer tokens, as many models' do."""
 FREE_TOKENS = 40
 """Of a walk, before it makes for the end."""
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(BUNDLED_FOLDER / "shortline-mini")
-
-
-@pytest.fixture(scope="module")
-def grammars(tokenizer: Any) -> Grammars:
-    return Grammars(tokenizer, VOCABULARY, ENDS)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials in this process."""
-
-    async def tried(trial: _grammar_trial.Trial) -> str:
-        return _grammar_trial.fault(trial)
-
-    monkeypatch.setattr(_grammar, "_try", tried)
-
-
-def allowed(constraint: Constraint, length: int = VOCABULARY) -> list[int]:
-    masked = constraint.mask(torch.zeros(length))
-    assert masked.shape == (length,)
-    possible: list[int] = torch.isfinite(masked).nonzero().flatten().tolist()
-    return possible
 
 
 def in_string(text: str) -> bool:
