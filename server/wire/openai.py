@@ -2,7 +2,7 @@
 
 A list ends at its first mistake: it is the only one shown, and a long list may hold a million.
 Unknown fields are ignored. A field that would change the answer, but that no local engine can
-follow yet, is refused: an answer that silently ignores `tools` is a wrong answer.
+follow yet, is refused: an answer that silently ignores `audio` is a wrong answer.
 
 https://platform.openai.com/docs/api-reference
 """
@@ -23,8 +23,17 @@ from pydantic import (
 from server.core.errors import BadRequest
 from server.wire.openai_faults import clash, fault
 from server.wire.openai_forms import ResponseFormat
+from server.wire.openai_messages import Message, check_calls
 from server.wire.openai_parts import MAX_PARTS as MAX_PARTS  # it is a limit like those below
-from server.wire.openai_parts import text_in
+from server.wire.openai_tools import (
+    MAX_TOOLS,
+    AnyChoice,
+    FunctionChoice,
+    FunctionDefinition,
+    ToolChoice,
+    Tools,
+    check_choice,
+)
 
 MAX_MESSAGES: Final = 4096
 MAX_CHOICES: Final = 8
@@ -40,7 +49,6 @@ MAX_INPUTS: Final = 2048
 MAX_PROMPT_TOKENS: Final = 1_000_000
 MAX_TOKENS: Final = 2**31 - 1
 
-Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 TokenIds = Annotated[
@@ -74,19 +82,6 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
     model: str = Field(min_length=1, max_length=200)
-
-
-class Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    role: Role
-    content: str
-    name: str | None = Field(default=None, max_length=256)
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _text(cls, content: Any) -> Any:
-        return text_in(content)
 
 
 class StreamOptions(BaseModel):
@@ -149,13 +144,19 @@ class ChatRequest(GenerationRequest):
     messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Count | None = None
     """Goes before `max_tokens`, its old name."""
+    tools: Tools | None = None
+    tool_choice: AnyChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[list[FunctionDefinition], Field(max_length=MAX_TOOLS)] | None = None
+    """The old name of `tools`, for one call at a time,"""
+    function_call: Literal["none", "auto"] | FunctionChoice | None = None
+    """and that of `tool_choice`."""
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
 
     # What follows may be said and changes nothing of what an engine of ours answers.
     metadata: Metadata | None = None
     modalities: Annotated[list[Literal["text"]], Field(fail_fast=True, max_length=2)] | None = None
-    parallel_tool_calls: bool | None = None
     prediction: dict[str, Any] | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
@@ -175,6 +176,28 @@ class ChatRequest(GenerationRequest):
                 "top_logprobs",
             )
         return self
+
+    @model_validator(mode="after")
+    def _calls(self) -> Self:
+        check_calls(self.messages)
+        if self.tools and self.functions:
+            raise clash("'functions' is the old name of 'tools'; give one of them.", "functions")
+        old = self.functions is not None
+        param, tools = ("function_call", "functions") if old else ("tool_choice", "tools")
+        check_choice(self.choice, [one.name for one in self.offered], param, tools)
+        return self
+
+    @property
+    def offered(self) -> list[FunctionDefinition]:
+        """Functions that may be called, by their new name or by the old one."""
+        return [tool.function for tool in self.tools or ()] or list(self.functions or ())
+
+    @property
+    def choice(self) -> AnyChoice | None:
+        """By either name."""
+        if isinstance(self.function_call, FunctionChoice):
+            return ToolChoice(type="function", function=self.function_call)
+        return self.tool_choice or self.function_call
 
 
 class CompletionRequest(GenerationRequest):
@@ -226,7 +249,7 @@ class EmbeddingRequest(Request):
         return _as_list(value)
 
 
-_BEYOND: Final = ("tools", "functions", "suffix", "audio", "web_search_options", "moderation")
+_BEYOND: Final = ("suffix", "audio", "web_search_options", "moderation")
 
 
 def refuse_beyond_us(body: dict[str, Any]) -> None:

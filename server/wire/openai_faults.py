@@ -38,6 +38,11 @@ def clash(message: str, param: str) -> PydanticCustomError:
     return PydanticCustomError("clash", "{message}", {"message": message, "param": param})
 
 
+def missing(at: str) -> PydanticCustomError:
+    """To be raised by a validator of an object: a field of it is absent (`.content`)."""
+    return PydanticCustomError("missing", "{at} is absent", {"at": at})
+
+
 def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
     """The first mistake in OpenAI's words, with the path of the field as `param`."""
     detail = error.errors(include_url=False, include_input=False)[0]
@@ -63,7 +68,7 @@ def _code(kind: str, context: dict[str, Any]) -> str:
 def _path(loc: tuple[int | str, ...], body: Any) -> str:
     """`messages[0].content`; pydantic's names for the branches of a union are left out."""
     path = ""
-    for part in loc:
+    for at, part in enumerate(loc, 1):
         if isinstance(part, int):
             if not isinstance(body, list):
                 break
@@ -72,6 +77,8 @@ def _path(loc: tuple[int | str, ...], body: Any) -> str:
         else:
             if not isinstance(body, dict):
                 break
+            if part not in body and at < len(loc):
+                continue
             path += f".{part}" if path else part
             body = body.get(part)
     return path or "body"

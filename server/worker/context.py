@@ -5,6 +5,8 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+from itertools import chain
+
 from server.core.context import check_chars
 from server.core.errors import ContextLengthExceeded
 from server.worker.engine import Chat, Prompt, Text, Tokens
@@ -49,8 +51,11 @@ def check_length(context_length: int | None, prompt: Prompt) -> None:
             room(context_length, len(ids), None, param="prompt")
         case Text(text):
             check_chars(context_length, len(text), param="prompt")
-        case Chat(turns):
-            check_chars(context_length, sum(len(turn.text) for turn in turns), param="messages")
+        case Chat(turns, functions):
+            called = (call.arguments for turn in turns for call in turn.calls)
+            told = (f"{one.name}{one.description}" for one in functions)
+            texts = chain((turn.text for turn in turns), called, told)
+            check_chars(context_length, sum(map(len, texts)), param="messages")
 
 
 _UNLIMITED = 4096

@@ -16,6 +16,7 @@ from server.core.settings import ModelSettings
 from server.wire.fleet import Ability
 from server.wire.lanes import Lane
 from server.wire.process import Report
+from server.worker.calls import Call, CallStyle, Function
 
 FinishReason = Literal["stop", "length"]
 Say = Callable[[Report], None]
@@ -28,6 +29,12 @@ class Turn:
     role: str
     text: str
     name: str | None = None
+    thought: str = ""
+    """What the model thought before it said that, where it is told again."""
+    calls: tuple[Call, ...] = ()
+    """Of functions, that the model made in this turn."""
+    call_id: str | None = None
+    """Of the call that this is the result of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class Chat:
     """A conversation that the model's own template turns into a prompt."""
 
     turns: tuple[Turn, ...]
+    functions: tuple[Function, ...] = ()
+    """What the model may call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ class Prepared:
     """The prompt as the model reads it."""
     inner: object
     """What only the engine that prepared it understands."""
+    calls: CallStyle | None = None
+    """How the model writes the calls of the functions it was offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,19 @@ class JsonSchema:
     """Where in the request it stands."""
 
 
-Form: TypeAlias = JsonObject | JsonSchema
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of functions, each with arguments that fit; or a text, unless they are demanded."""
+
+    functions: tuple[Function, ...]
+    style: CallStyle
+    demanded: bool = False
+    many: bool = True
+    text: JsonObject | JsonSchema | None = None
+    """What the text has to be."""
+
+
+Form: TypeAlias = JsonObject | JsonSchema | Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +171,8 @@ class Delta:
     """Of the prompt's, in the first piece, if they were asked for; None: nothing stood before."""
     cached: int = 0
     """Of the prompt's tokens, those that did not have to be read again."""
+    stop: str | None = None
+    """The stop text that ended it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from server.wire.fleet import SECRET_HEADER
 from tests.fakes.worker import ECHO, SECRET, Worker, local_worker
 
 BUNDLED = ModelSettings(name="mini", path="bundled:shortline-mini", device="cpu", threads=1)
-OURS = {"reasoning_content", "context_length", "abilities"}
+OURS = {"reasoning_content", "stop_reason", "context_length", "abilities"}
 """Fields beyond OpenAI's."""
 ASKED: list[dict[str, Any]] = [
     {},
@@ -211,7 +211,8 @@ async def test_the_client_folds_a_stream_into_a_whole_answer(worker: tuple[Worke
     [
         ({"n": 0}, "n", "integer_below_min_value"),
         ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
-        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"audio": {}, "modalities": ["audio"]}, "modalities[0]", "invalid_value"),
         ({"messages": [{"role": "user", "content": [{"type": "file"}]}]},
          "messages[0].content[0]", "invalid_value"),
     ],

@@ -14,7 +14,7 @@ from server.worker.engines._prefixes import Prefixes
 from server.worker.engines._prompts import TokenPrompt
 from server.worker.engines._sampling import Sampler
 from server.worker.engines._scores import Scorer
-from server.worker.text.detokeniser import Detokeniser
+from server.worker.text.detokeniser import Decode, Detokeniser
 from server.worker.text.stops import StopHolder
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class GeneratedAnswer:
         ask: Ask,
         sampler: Sampler,
         ends: frozenset[int],
-        decode: Callable[[list[int]], str],
+        decode: Decode,
         scorer: Scorer,
         forward: Forward,
         prefill: int,
@@ -147,7 +147,8 @@ class GeneratedAnswer:
     def _delta(self, text: str, finish: Any) -> Delta:
         scores, self._scores = tuple(self._scores), []
         prompt, self._prompt_scores = tuple(self._prompt_scores), []
-        return Delta(text, len(self._picked), finish, scores, prompt, self._cached)
+        stop = self._holder.found
+        return Delta(text, len(self._picked), finish, scores, prompt, self._cached, stop)
 
 
 def cache_of(memory: Memory) -> DynamicCache:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
@@ -32,11 +33,12 @@ from llguidance.hf import from_tokenizer
 from torch import Tensor
 
 from server.core.errors import BadRequest, Internal, Unavailable
-from server.worker.engine import Form, JsonSchema
+from server.worker.engine import Calls, Form, JsonObject
 from server.worker.engines import _grammar_trial
+from server.worker.engines._call_grammar import written
 from server.worker.engines._grammar_trial import Trial, build
+from server.worker.engines._grammar_wish import ANY_OBJECT, Wish, alone, param_of, trial_of
 
-MAX_SCHEMA_BYTES = 1 << 20
 COMPILE_S = 20.0
 """Waiting for others included; a trial ends itself after `CPU_S` of work."""
 _TRIALS = 2
@@ -54,6 +56,9 @@ class Grammars:
         self._tokenizer = tokenizer
         self._vocabulary = max(vocabulary, len(tokenizer))
         self._ends = sorted(ends)
+        added = getattr(tokenizer, "added_tokens_decoder", {}).items()
+        self._specials = {token.content: id_ for id_, token in added if token.special}
+        self._special = f"({'|'.join(map(re.escape, self._specials)) or '(?!)'})"
         self._words: LLTokenizer | None = None
         self._lock = threading.Lock()
         self._trials = anyio.Semaphore(_TRIALS)
@@ -82,34 +87,60 @@ class Grammars:
         Raises `BadRequest` naming the schema's place and what is wrong with it, and `Unavailable`
         if the machine is too busy to find out.
         """
-        schema = form if isinstance(form, JsonSchema) else _ANY_OBJECT
-        trial = _trial_of(schema)
-        key = sha256(f"{trial['lenient']}{trial['schema']}".encode()).digest()
+        wish = ANY_OBJECT if isinstance(form, JsonObject) else form
+        trial = trial_of(wish)
+        key = sha256(f"{trial['lenient']}{trial['text']}".encode()).digest()
         found = self._known.get(key)
         if found is None:
             try:
                 with anyio.fail_after(COMPILE_S):
                     async with self._trials:
-                        found = self._known.get(key) or await self._compile(trial)
+                        found = self._known.get(key) or await self._compile(wish, trial)
             except TimeoutError as error:
                 raise Unavailable("Too many schemas to compile.", retry_after_s=1) from error
-            self._known.put(key, found, len(trial["schema"]))
+            self._known.put(key, found, len(trial["text"]))
         if isinstance(found, str):
-            raise BadRequest(f"This schema cannot be kept to: {found}", param=schema.param)
-        return Grammar(found, schema.param)
+            raise await self._refusal(wish, found)
+        return Grammar(found, param_of(wish))
 
-    async def _compile(self, trial: Trial) -> LLMatcher | str:
+    async def _refusal(self, wish: Wish, fault: str) -> BadRequest:
+        """Names the one among several schemas that is at fault."""
+        if isinstance(wish, Calls):
+            for function in wish.functions:
+                try:
+                    await self.compile(alone(function))
+                except BadRequest as error:
+                    return error
+        return BadRequest(f"This schema cannot be kept to: {fault}", param=param_of(wish))
+
+    async def _compile(self, wish: Wish, trial: Trial) -> LLMatcher | str:
         """At the form's beginning; or what is wrong."""
-        fault = "" if trial == _trial_of(_ANY_OBJECT) else await _try(trial)
-        return fault or await anyio.to_thread.run_sync(partial(self._build, trial))
+        fault = "" if wish is ANY_OBJECT else await _try(trial)
+        return fault or await anyio.to_thread.run_sync(partial(self._build, wish, trial))
 
-    def _build(self, trial: Trial) -> LLMatcher | str:
+    def _build(self, wish: Wish, trial: Trial) -> LLMatcher | str:
         self.load()
         assert self._words is not None
+        if isinstance(wish, Calls):
+            trial = trial_of(wish, self._literal, self._marks)
         try:
             return build(self._words, trial)
         except ValueError as error:
             return str(error)
+
+    def _literal(self, text: str) -> str:
+        """Special tokens in it as what they are."""
+        parts = re.split(self._special, text)
+        ids = self._tokenizer.convert_tokens_to_ids(parts[1::2])
+        parts[::2] = map(written, parts[::2])
+        parts[1::2] = [f"<[{token}]>" for token in ids]
+        return " ".join(filter(None, parts))
+
+    @property
+    def _marks(self) -> str:
+        """Special tokens that may stand in a text: all but those that end it."""
+        ids = sorted({*self._specials.values()}.difference(self._ends))
+        return f"<[{','.join(map(str, ids))}]>" if ids else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,26 +224,6 @@ class _Known:
         self._found[key] = (found, schema_bytes)
         while len(self._found) > _MOST_KNOWN or self._bytes > _MOST_KNOWN_BYTES:
             self._bytes -= self._found.popitem(last=False)[1][1]
-
-
-_ANY_OBJECT = JsonSchema({"type": "object"}, param="response_format")
-
-
-def _trial_of(form: JsonSchema) -> Trial:
-    """Raises `BadRequest` for what is no schema at all."""
-    if not isinstance(form.schema, Mapping):
-        raise BadRequest("A schema is a JSON object.", param=form.param)
-    # The library's own options would let a schema change what counts as JSON.
-    plain = {name: value for name, value in form.schema.items() if name != "x-guidance"}
-    try:
-        text = json.dumps(plain, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadRequest("This schema is not JSON, or nested too deeply.", param=form.param) from (
-            error
-        )
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise BadRequest(f"A schema has at most {MAX_SCHEMA_BYTES} bytes.", param=form.param)
-    return {"schema": text, "lenient": not form.strict}
 
 
 async def _try(trial: Trial) -> str:

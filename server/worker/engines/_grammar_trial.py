@@ -23,22 +23,26 @@ _STACK_BYTES = 1 << 20
 _MAX_MESSAGE = 300
 
 
+WHITESPACE = r"( |\n {0,24}|\n\t{0,12})"
+"""A space, or a new line with an indent: a small model would not stop at what JSON allows."""
+
+
 class Trial(TypedDict):
-    schema: str
-    """JSON text of an object."""
+    text: str
+    """JSON text of a schema, which is an object; or a grammar in Lark."""
+    is_lark: bool
     lenient: bool
-    """Whether keywords that the grammar cannot express count for nothing; else they are wrong."""
+    """Whether keywords that the grammar cannot express count for nothing; else they are wrong.
+    One in Lark says so itself."""
 
 
 def write_grammar(trial: Trial) -> str:
     """For the library. Raises `ValueError` if the schema is not JSON, or nested too deeply."""
+    if trial["is_lark"]:
+        return LLMatcher.grammar_from_lark(trial["text"])
     return LLMatcher.grammar_from_json_schema(
-        trial["schema"],
-        overrides={
-            # A space, or a new line with an indent: a small model would not stop at that.
-            "whitespace_pattern": r"( |\n {0,24}|\n\t{0,12})",
-            "lenient": trial["lenient"],
-        },
+        trial["text"],
+        overrides={"whitespace_pattern": WHITESPACE, "lenient": trial["lenient"]},
     )
 
 

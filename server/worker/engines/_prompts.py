@@ -6,8 +6,9 @@ import copy
 import re
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -15,12 +16,20 @@ from jinja2 import TemplateError
 
 from server.clients.conversation import build_prompt
 from server.core.errors import BadRequest
-from server.worker.engine import Chat, Prompt, Text, Tokens, Turn
+from server.worker.call_style import PLAIN, derive_calls
+from server.worker.calls import CallStyle
+from server.worker.engine import Chat, Prompt, Text, Tokens
+from server.worker.engines._messages import (
+    Write,
+    each_text,
+    has_calls,
+    in_plain_text,
+    with_objects,
+    with_texts,
+)
 
 CONTEXT_TOKENS = 8
 """Of a prompt that the answer continues in mid-sentence."""
-_ROLES = {"developer": "system", "function": "tool"}
-"""OpenAI's roles that templates know by another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,15 @@ class TokenPrompt:
 class Prompter:
     """Blocks; call it in a thread. `conversation`: FastChat's template for a model without one."""
 
-    def __init__(self, tokenizer: Any, conversation: str | None) -> None:
+    def __init__(
+        self, tokenizer: Any, conversation: str | None, ends: Collection[int] = ()
+    ) -> None:
+        """`ends`: tokens that end an answer."""
         # Encoding sets options inside the tokenizer, so what decodes elsewhere needs its own.
         self._tokenizer = copy.deepcopy(tokenizer)
         self._lock = threading.Lock()
         self._conversation = conversation
+        self._ends = tuple(tokenizer.convert_ids_to_tokens(sorted(ends)))
         added = tokenizer.added_tokens_decoder.values()
         self.specials = frozenset(token.content for token in added if token.special)
         """Texts of the tokens that control the model."""
@@ -54,12 +67,10 @@ class Prompter:
     def prepare(self, prompt: Prompt) -> TokenPrompt:
         """At least one token. Raises `BadRequest`."""
         match prompt:
-            case Chat(turns) if self._conversation is not None:
-                built = build_prompt(self._conversation, [(turn.role, turn.text) for turn in turns])
-                ids = self._encode_text(built.text)
-                return TokenPrompt(ids, built.text, built.stop, built.stop_token_ids)
-            case Chat(turns):
-                made = self._from_template(turns)
+            case Chat() if self._conversation is not None:
+                return self._from_conversation(self._conversation, prompt)
+            case Chat():
+                made = self._from_template(prompt)
                 if not made.ids:
                     raise BadRequest("These messages make an empty prompt.", param="messages")
                 return made
@@ -71,25 +82,46 @@ class Prompter:
                 text = self._decoded(ids)
         return TokenPrompt(ids, text, context=ids[-CONTEXT_TOKENS:])
 
-    def render(self, turns: Sequence[Turn]) -> str:
-        """The prompt that the model's own template makes of `turns`. Raises `BadRequest`."""
-        messages = [_message(turn) for turn in turns]
+    def call_style(self, prompt: Prompt) -> CallStyle | None:
+        """How the model writes calls, if it was offered functions."""
+        return self._calls[1] if isinstance(prompt, Chat) and prompt.functions else None
+
+    @cached_property
+    def _calls(self) -> tuple[Write, CallStyle]:
+        """How the template takes calls, and how it writes them."""
+        if self._conversation is None:
+            for write in (with_objects, with_texts):
+                render = partial(self._render, write)
+                if style := derive_calls(render, self.specials, self._ends):
+                    return write, style
+        return in_plain_text, PLAIN
+
+    def render(self, chat: Chat) -> str:
+        """The prompt that the model's own template makes of `chat`. Raises `BadRequest`."""
+        write = self._calls[0] if has_calls(chat) else with_texts
+        return self._render(write, chat)
+
+    def _render(self, write: Write, chat: Chat) -> str:
+        messages, tools = write(chat)
         try:
             text: str = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                messages, tools=tools, tokenize=False, add_generation_prompt=True
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise BadRequest(
                 f"This model's chat template does not take these messages: {error}",
                 param="messages",
             ) from error
         return text
 
-    def _from_template(self, turns: Sequence[Turn]) -> TokenPrompt:
+    def _from_conversation(self, name: str, chat: Chat) -> TokenPrompt:
+        messages, _ = in_plain_text(chat)
+        built = build_prompt(name, [(one["role"], one["content"]) for one in messages])
+        ids = self._encode_text(built.text)
+        return TokenPrompt(ids, built.text, built.stop, built.stop_token_ids)
+
+    def _from_template(self, chat: Chat) -> TokenPrompt:
         """Special tokens in somebody's text are text: marks stand in for them in the template."""
-        if not any(self._special.search(turn.text) for turn in turns):
-            text = self.render(turns)
-            return TokenPrompt(self._encode(text), text)
         mark = f"\ue000{secrets.token_hex(8)}"
         taken: list[str] = []
 
@@ -97,10 +129,10 @@ class Prompter:
             taken.append(found[0])
             return f"{mark}-{len(taken) - 1}\ue001"
 
-        safe = [
-            Turn(turn.role, self._special.sub(put_aside, turn.text), turn.name) for turn in turns
-        ]
-        pieces = re.split(f"{mark}-(\\d+)\ue001", self.render(safe))
+        text = self.render(each_text(chat, partial(self._special.sub, put_aside)))
+        if not taken:
+            return TokenPrompt(self._encode(text), text)
+        pieces = re.split(f"{mark}-(\\d+)\ue001", text)
         plain = {special: self._encode(special, plain=True) for special in set(taken)}
         pieces[1::2] = [taken[int(number)] for number in pieces[1::2]]
         encoded: list[Sequence[int]] = [()] * len(pieces)
@@ -143,8 +175,3 @@ class Prompter:
         with self._lock:
             text: str = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
         return text
-
-
-def _message(turn: Turn) -> dict[str, str]:
-    message = {"role": _ROLES.get(turn.role, turn.role), "content": turn.text}
-    return message | ({"name": turn.name} if turn.name is not None else {})

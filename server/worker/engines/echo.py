@@ -60,6 +60,8 @@ class EchoEngine(Engine):
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         match prompt:
+            case Chat(functions=(_, *_)):
+                raise _beyond("This model repeats what it hears, and calls nothing.", "tools")
             case Chat(turns):
                 heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
                 words = [word for turn in turns for word in _tokens(turn.text)]
@@ -79,10 +81,8 @@ class EchoEngine(Engine):
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         if ask.form is not None:
-            raise BadRequest(
-                "This model repeats what it hears, in whatever form that has.",
-                param="response_format",
-                code="unsupported_parameter",
+            raise _beyond(
+                "This model repeats what it hears, in whatever form that has.", "response_format"
             )
         words = _tokens(prepared.text)
         finish: FinishReason = "stop" if len(words) <= ask.max_tokens else "length"
@@ -105,7 +105,7 @@ class EchoEngine(Engine):
             text = ""
         else:
             text = holder.flush()
-        yield Delta(text, count, finish, tuple(scores), heard)
+        yield Delta(text, count, finish, tuple(scores), heard, stop=holder.found)
 
     async def embed(
         self,
@@ -124,6 +124,10 @@ class EchoEngine(Engine):
         await asyncio.sleep(self._delay_s)
         tokens = sum(len(_tokens(text)) for text in texts)
         return Embedded([_vector(text, width) for text in texts], tokens)
+
+
+def _beyond(message: str, param: str) -> BadRequest:
+    return BadRequest(message, param=param, code="unsupported_parameter")
 
 
 def _tokens(text: str) -> list[str]:

@@ -10,8 +10,7 @@ options: none
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from functools import partial
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,11 @@ from server.core.errors import StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batcher import Batcher
-from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Say, Style
+from server.worker.calls import CallStyle
+from server.worker.engine import Ask, Chat, Delta, Engine, Form, Prepared, Prompt, Say, Style
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._context import check_context
+from server.worker.engines._decoding import decoder_of, decoder_showing
 from server.worker.engines._device import pick_device, pick_dtype, placement
 from server.worker.engines._groups import Apart, Together
 from server.worker.engines._prompts import Prompter, TokenPrompt
@@ -36,6 +37,7 @@ from server.worker.engines._sampling import Sampler, Sampling
 from server.worker.engines._scores import Scorer
 from server.worker.engines._weights import find_model, reason
 from server.worker.style import derive_style
+from server.worker.text.detokeniser import Decode
 
 if TYPE_CHECKING:
     from server.worker.engines._grammar import Constraint, Grammars
@@ -80,10 +82,10 @@ class TransformersEngine(Engine):
         check_context(settings, model.config.get_text_config())
         self.context_length: int = settings.context_length or _context_of(model, tokenizer)
         self._conversation = _conversation_of(settings, tokenizer)
-        self._prompter = Prompter(tokenizer, self._conversation)
         self._ends = _end_tokens(model, tokenizer)
+        self._prompter = Prompter(tokenizer, self._conversation, self._ends)
         self._scorer = Scorer(tokenizer)
-        self._decoder = _decoder_of(tokenizer)
+        self._decoder = decoder_of(tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
         self._prefill = _prefill_tokens(model.device.type) if plain else _NO_LIMIT
         self._group: Together | Apart = Together(model) if plain else Apart(self._forward)
@@ -100,7 +102,7 @@ class TransformersEngine(Engine):
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         inner = await asyncio.to_thread(self._prompter.prepare, prompt)
-        return Prepared(len(inner.ids), inner.text, inner)
+        return Prepared(len(inner.ids), inner.text, inner, self._prompter.call_style(prompt))
 
     def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
         assert isinstance(prepared.inner, TokenPrompt)
@@ -109,7 +111,7 @@ class TransformersEngine(Engine):
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
         constraint = None if ask.form is None else await self._constraint(ask.form)
-        answer = self._answer(prepared.inner, ask, constraint)
+        answer = self._answer(prepared.inner, ask, constraint, self._decoder_for(prepared.calls))
         pieces = self._batcher.run(answer, ask.lane, ask.customer)
         told = 0
         try:
@@ -143,20 +145,27 @@ class TransformersEngine(Engine):
         return (await self._grammars.compile(form)).begin()
 
     def _answer(
-        self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None
+        self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode
     ) -> GeneratedAnswer:
         return GeneratedAnswer(
             prompt,
             ask,
             Sampler(self._sampling(ask), prompt.ids, self._vocabulary, self._model.device),
             self._ends_of(prompt, ask),
-            self._decoder,
+            decode,
             self._scorer,
             self._forward,
             self._prefill,
             self._group.prefixes,
             constraint,
         )
+
+    def _decoder_for(self, calls: CallStyle | None) -> Decode:
+        """One that shows the marks that calls are written with."""
+        parts = () if calls is None else (calls.begin, calls.middle, calls.between, calls.end)
+        written = "".join(filter(None, parts))
+        shown = [mark for mark in self._prompter.specials if mark in written]
+        return self._decoder if not shown else decoder_showing(self._tokenizer, shown)
 
     @torch.inference_mode()
     def _forward(
@@ -194,7 +203,9 @@ class TransformersEngine(Engine):
     def _find_style(self, settings: ModelSettings) -> Style:
         if self._conversation is not None:
             return Style(template_fields(self._conversation))
-        own = derive_style(self._prompter.render, sorted(self._ends))
+        own = derive_style(
+            lambda turns: self._prompter.render(Chat(tuple(turns))), sorted(self._ends)
+        )
         return own or Style(template_fields(template_for(settings.path)))
 
 
@@ -267,15 +278,6 @@ def _has_plain_memory(name: str, forward: Forward) -> bool:
     if not bool(torch.isfinite(scores).all()):
         raise StartError(f"model {name!r}: its weights are broken, the scores are not numbers")
     return all(type(layer) is DynamicLayer for layer in getattr(cache, "layers", [None]))
-
-
-def _decoder_of(tokenizer: Any) -> Callable[[list[int]], str]:
-    """Tokens to text, without marks. Without what transformers puts around it, where there is a
-    library in Rust below it: that is most of the time that a token takes in a batch."""
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        return partial(fast.decode, skip_special_tokens=True)
-    return partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 def _prefill_tokens(device: str) -> int:

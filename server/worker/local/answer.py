@@ -61,12 +61,12 @@ class Answer:
             frame["usage"] = None
         for choice in self.choices:
             async with aclosing(self._pieces(choice)) as pieces:
-                begin = self.form.begin(choice.index)
+                begun = False
                 async for piece in pieces:
-                    if begin is not None:
-                        yield {**frame, "choices": [begin]}
-                        begin = None
                     for part in _parts(piece):
+                        if not begun and (begin := self.form.begin(choice.index, part)):
+                            yield {**frame, "choices": [begin]}
+                        begun = True
                         yield {**frame, "choices": [self.form.piece(choice.index, part)]}
         if self.include_usage:
             yield {**frame, "choices": [], "usage": self.usage.json()}
@@ -120,11 +120,11 @@ class Answer:
 
 def _parts(piece: Piece) -> tuple[Piece, ...]:
     """What is said, and that it is over, as two chunks have it; perhaps nothing."""
-    said = piece.text or piece.thought or piece.scores
+    said = piece.text or piece.thought or piece.scores or piece.calls
     if piece.finish is None:
         return (piece,) if said else ()
-    end = Piece(finish=piece.finish)
-    return (piece._replace(finish=None), end) if said else (end,)
+    end = Piece(finish=piece.finish, stop=piece.stop)
+    return (piece._replace(finish=None, stop=None), end) if said else (end,)
 
 
 Made = tuple[Choice, Piece]

@@ -6,26 +6,13 @@ from dataclasses import replace
 
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
 from server.worker.context import room
-from server.worker.engine import (
-    Ask,
-    Chat,
-    Form,
-    JsonObject,
-    JsonSchema,
-    Prepared,
-    Prompt,
-    Text,
-    Tokens,
-    Turn,
-)
+from server.worker.engine import Ask, Form, Prepared, Prompt, Text, Tokens
+from server.worker.local.conversation import form_of
+from server.worker.local.response_format import text_form
 from server.worker.terms import Terms
 
 COMPLETION_TOKENS = 16
 """OpenAI's default for `max_tokens` of /v1/completions; a chat may fill the context."""
-
-
-def conversation(request: ChatRequest) -> Chat:
-    return Chat(tuple(Turn(m.role, m.content, m.name) for m in request.messages))
 
 
 def prompts(request: CompletionRequest) -> list[Prompt]:
@@ -39,7 +26,7 @@ def chat_ask(
     wanted = request.max_completion_tokens or request.max_tokens
     most = room(context_length, prepared.tokens, wanted, param="messages")
     logprobs = (request.top_logprobs or 0) if request.logprobs else None
-    return _ask(request, most, terms, logprobs)
+    return _ask(request, most, terms, logprobs, form_of(request, prepared.calls))
 
 
 def completion_ask(
@@ -52,7 +39,7 @@ def completion_ask(
     logprobs = request.logprobs
     if logprobs is None and request.candidates > (request.n or 1):
         logprobs = 0  # to find the best of them
-    ask = _ask(request, most, terms, logprobs)
+    ask = _ask(request, most, terms, logprobs, text_form(request))
     return replace(ask, score_prompt=bool(request.echo) and request.logprobs is not None)
 
 
@@ -61,17 +48,13 @@ def for_choice(ask: Ask, index: int) -> Ask:
     return ask if ask.seed is None else replace(ask, seed=ask.seed + index)
 
 
-def form_of(request: GenerationRequest) -> Form | None:
-    wish = request.response_format
-    if wish is None or wish.type == "text":
-        return None
-    named = wish.json_schema
-    if wish.type == "json_object" or named is None or named.json_schema is None:
-        return JsonObject()
-    return JsonSchema(named.json_schema, strict=bool(named.strict))
-
-
-def _ask(request: GenerationRequest, max_tokens: int, terms: Terms, logprobs: int | None) -> Ask:
+def _ask(
+    request: GenerationRequest,
+    max_tokens: int,
+    terms: Terms,
+    logprobs: int | None,
+    form: Form | None,
+) -> Ask:
     return Ask(
         max_tokens=max_tokens,
         temperature=request.temperature,
@@ -83,7 +66,7 @@ def _ask(request: GenerationRequest, max_tokens: int, terms: Terms, logprobs: in
         logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
         seed=request.seed,
         stop=tuple(request.stop or ()),
-        form=form_of(request),
+        form=form,
         logprobs=logprobs,
         lane=terms.lane,
         customer=terms.customer,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+from server.core.ids import new_id
 from server.worker.engine import Likely
 from server.worker.local.pieces import Piece
 from server.worker.local.scores import Placed
+from server.worker.text.calls import CallPart
 
 Json = dict[str, Any]
 
@@ -21,8 +23,8 @@ class Form(Protocol):
     extra: Json
     """What its answers and chunks have beside that what all have."""
 
-    def begin(self, index: int) -> Json | None:
-        """The choice of a chunk that comes before the text, if there is one."""
+    def begin(self, index: int, piece: Piece) -> Json | None:
+        """The choice of a chunk that comes before the first piece, if there is one."""
 
     def piece(self, index: int, piece: Piece) -> Json:
         """The choice of a chunk."""
@@ -35,40 +37,49 @@ class ChatForm:
     stream_object = "chat.completion.chunk"
     whole_object = "chat.completion"
 
-    def __init__(self, *, logprobs: bool = False) -> None:
+    def __init__(self, *, logprobs: bool = False, old_calls: bool = False) -> None:
+        """`old_calls`: by the name they had before there were tools."""
         self.extra: Json = {"service_tier": "default"}
         self._logprobs = logprobs
+        self._old_calls = old_calls
 
-    def begin(self, index: int) -> Json:
-        delta = {"role": "assistant", "content": "", "refusal": None}
+    def begin(self, index: int, piece: Piece) -> Json:
+        content = None if piece.calls and not piece.text else ""
+        delta = {"role": "assistant", "content": content, "refusal": None}
         return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
 
     def piece(self, index: int, piece: Piece) -> Json:
-        delta = {"content": piece.text} if piece.text else {}
+        delta: Json = {"content": piece.text} if piece.text else {}
         if piece.thought:
             delta["reasoning_content"] = piece.thought
-        return {
-            "index": index,
-            "delta": delta,
-            "logprobs": self._said(piece.scores) if piece.scores else None,
-            "finish_reason": piece.finish,
-        }
+        if piece.calls and self._old_calls:
+            delta["function_call"] = _old_call(piece.calls[0])
+        elif piece.calls:
+            delta["tool_calls"] = [{"index": part.number, **_call(part)} for part in piece.calls]
+        logprobs = self._said(piece.scores) if piece.scores else None
+        return {"index": index, "delta": delta, "logprobs": logprobs, **self._end(piece)}
 
     def whole(self, index: int, piece: Piece) -> Json:
         message: Json = {
             "role": "assistant",
-            "content": piece.text,
+            "content": None if piece.calls and not piece.text else piece.text,
             "refusal": None,
             "annotations": [],
         }
         if piece.thought:
             message["reasoning_content"] = piece.thought
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": self._said(piece.scores),
-            "finish_reason": piece.finish,
-        }
+        if piece.calls and self._old_calls:
+            message["function_call"] = _old_call(piece.calls[0])
+        elif piece.calls:
+            message["tool_calls"] = [_call(part) for part in piece.calls]
+        logprobs = self._said(piece.scores)
+        return {"index": index, "message": message, "logprobs": logprobs, **self._end(piece)}
+
+    def _end(self, piece: Piece) -> Json:
+        finish: str | None = piece.finish
+        if finish == "tool_calls" and self._old_calls:
+            finish = "function_call"
+        return {"finish_reason": finish, **_stop(piece)}
 
     def _said(self, scores: Sequence[Placed]) -> Json | None:
         """Marks, such as the one that ends an answer, are no tokens of it here."""
@@ -90,7 +101,7 @@ class CompletionForm:
         self.extra: Json = {}
         self._logprobs = logprobs
 
-    def begin(self, index: int) -> None:
+    def begin(self, index: int, piece: Piece) -> None:
         return None
 
     def piece(self, index: int, piece: Piece) -> Json:
@@ -106,6 +117,7 @@ class CompletionForm:
             "text": piece.text,
             "logprobs": logprobs,
             "finish_reason": piece.finish,
+            **_stop(piece),
         }
 
     def _said(self, scores: Sequence[Placed]) -> Json | None:
@@ -118,6 +130,27 @@ class CompletionForm:
             "top_logprobs": [_top(one) for one in scores],
             "text_offset": [one.begin for one in scores],
         }
+
+
+def _call(part: CallPart) -> Json:
+    """A call, or more of its arguments."""
+    if part.name is None:
+        return {"function": {"arguments": part.arguments}}
+    return {
+        "id": new_id("call").replace("-", "_"),
+        "type": "function",
+        "function": {"name": part.name, "arguments": part.arguments},
+    }
+
+
+def _old_call(part: CallPart) -> Json:
+    name = {} if part.name is None else {"name": part.name}
+    return {**name, "arguments": part.arguments}
+
+
+def _stop(piece: Piece) -> Json:
+    """Which of its stop texts ended it: beyond OpenAI's, as vLLM tells it."""
+    return {} if piece.stop is None else {"stop_reason": piece.stop}
 
 
 def _token(likely: Likely) -> Json:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from server.worker.engine import Ask, Delta, FinishReason, Prepared
+from server.worker.engine import Ask, Delta, Prepared
 from server.worker.local.scores import Placed, Scores, of_prompt
+from server.worker.text.calls import CallPart, CallReader
 from server.worker.text.thinking import Marks, Thoughts
 
 SCORES_AT_ONCE = 256
 """Of a prompt, in one piece: with five others each about 100 kB, and an event may have 1 MiB."""
+
+
+Finish = Literal["stop", "length", "tool_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +37,37 @@ class Piece(NamedTuple):
     """Of an answer, or all of it. Made for every token, so it is no dataclass: those cost more."""
 
     text: str = ""
-    finish: FinishReason | None = None
+    finish: Finish | None = None
     thought: str = ""
     scores: tuple[Placed, ...] = ()
+    calls: tuple[CallPart, ...] = ()
+    stop: str | None = None
+    """The stop text that ended it."""
 
 
 def joined(pieces: Iterable[Piece]) -> Piece:
     texts, thoughts = [], []
     scores: list[Placed] = []
-    finish: FinishReason | None = None
-    for piece in pieces:
-        texts.append(piece.text)
-        thoughts.append(piece.thought)
-        scores.extend(piece.scores)
-        finish = piece.finish or finish
-    return Piece("".join(texts), finish, "".join(thoughts), tuple(scores))
+    calls: list[CallPart] = []
+    last = Piece()
+    for last in pieces:
+        texts.append(last.text)
+        thoughts.append(last.thought)
+        scores.extend(last.scores)
+        calls.extend(last.calls)
+    return Piece(
+        "".join(texts), last.finish, "".join(thoughts), tuple(scores), _joined(calls), last.stop
+    )
+
+
+def _joined(parts: Iterable[CallPart]) -> tuple[CallPart, ...]:
+    """Those of one call in one."""
+    whole: list[CallPart] = []
+    for part in parts:
+        if whole and whole[-1].number == part.number:
+            part = whole[-1]._replace(arguments=whole.pop().arguments + part.arguments)
+        whole.append(part)
+    return tuple(whole)
 
 
 @dataclass(slots=True)
@@ -61,6 +81,7 @@ class Reader:
     _begun: bool = False
     _plain: bool = field(init=False)
     _thoughts: Thoughts | None = field(init=False)
+    _calls: CallReader | None = field(init=False)
     _scores: Scores | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,8 +89,10 @@ class Reader:
         prompt = choice.prepared.text
         inside = marks is not None and prompt.rstrip().endswith(marks.begin)
         self._thoughts = None if marks is None else Thoughts(marks, inside=inside)
+        style = choice.prepared.calls
+        self._calls = None if style is None else CallReader(style)
         self._scores = None if choice.ask.logprobs is None else Scores(len(prompt))
-        self._plain = self._thoughts is None and self._scores is None
+        self._plain = not (self._thoughts or self._calls or self._scores)
 
     def read(self, delta: Delta) -> list[Piece]:
         """The pieces of a delta; of one that is silent, of its first."""
@@ -77,7 +100,7 @@ class Reader:
         if choice.silent:
             said = Piece(finish="length")
         elif self._plain:
-            said = Piece(delta.text, delta.finish)
+            said = Piece(delta.text, delta.finish, stop=delta.stop)
         else:
             said = self._apart(delta)
         if self._begun or not choice.echo:
@@ -94,7 +117,8 @@ class Reader:
             told = thoughts.told
             answer_at = told if thoughts.answer_at is None else thoughts.answer_at
         scores = self._scored(delta, told, answer_at)
-        return Piece(text, delta.finish, thought, scores)
+        said = Piece(text, delta.finish, thought, scores, stop=delta.stop)
+        return said if self._calls is None else _called(self._calls, said)
 
     def _think(self, thoughts: Thoughts, delta: Delta) -> tuple[str, str]:
         was_over = thoughts.over
@@ -119,6 +143,18 @@ class Reader:
         if self._thoughts is None:
             return tuple(found)
         return tuple(one for one in found if one.end > start + answer_at)
+
+
+def _called(reader: CallReader, said: Piece) -> Piece:
+    """With what are calls in its text apart from it."""
+    text, calls = reader.feed(said.text)
+    finish = said.finish
+    if finish is not None:
+        rest = reader.flush()
+        text, calls = text + rest.text, calls + rest.calls
+        if reader.called and finish == "stop":
+            finish = "tool_calls"
+    return said._replace(text=text, calls=_joined(calls), finish=finish)
 
 
 def _prompt(prepared: Prepared, delta: Delta) -> list[Piece]:

@@ -14,8 +14,9 @@ from server.web.patience import Patience
 from server.web.table import Routes
 from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
 from server.worker.local.answer import Answer, choices_of
-from server.worker.local.ask import chat_ask, completion_ask, conversation, prompts
+from server.worker.local.ask import chat_ask, completion_ask, prompts
 from server.worker.local.bodies import read_request
+from server.worker.local.conversation import chat_of
 from server.worker.local.forms import ChatForm, CompletionForm, Json
 from server.worker.local.model import Model
 from server.worker.local.stream import outlet
@@ -44,10 +45,10 @@ class OpenAIRoutes:
         self._model.check(request.model, "chat")
         engine, terms = self._model.engine, terms_of(scope)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
-            prepared = await self._model.prepare(conversation(request))
+            prepared = await self._model.prepare(chat_of(request))
             ask = chat_ask(request, prepared, engine.context_length, terms)
             answer = Answer(
-                ChatForm(logprobs=bool(request.logprobs)),
+                ChatForm(logprobs=bool(request.logprobs), old_calls=request.functions is not None),
                 engine,
                 choices_of([prepared], [ask], request.n or 1, marks=self._model.marks),
                 id=new_id("chatcmpl"),

@@ -19,9 +19,12 @@ from server.web.asgi import Receive, Scope, Send, send_json
 from server.web.bodies import read_json
 from server.web.patience import Patience
 from server.web.table import Routes
-from server.wire.openai import MAX_MESSAGES, MAX_PROMPT_TOKENS, Message, Request, TokenId
-from server.worker.engine import Chat, Prompt, Text, Tokens, Turn
+from server.wire.openai import MAX_MESSAGES, MAX_PROMPT_TOKENS, Request, TokenId
+from server.wire.openai_messages import Message
+from server.wire.openai_tools import Tools
+from server.worker.engine import Prompt, Text, Tokens
 from server.worker.local.bodies import parsed
+from server.worker.local.conversation import conversation
 from server.worker.local.model import Model
 
 TOKENIZE = "/tokenize"
@@ -35,6 +38,8 @@ class TokenizeRequest(Request):
         Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
         | None
     ) = None
+    tools: Tools | None = None
+    """That the chat is offered."""
     prompt: str | None = None
     return_token_strs: bool | None = None
 
@@ -48,7 +53,7 @@ class TokenizeRequest(Request):
     def asked(self) -> Prompt:
         if self.messages is None:
             return Text(self.prompt or "")
-        return Chat(tuple(Turn(m.role, m.content, m.name) for m in self.messages))
+        return conversation(self.messages, [tool.function for tool in self.tools or ()])
 
 
 class DetokenizeRequest(Request):

@@ -8,6 +8,8 @@ BROKEN = "\ufffd"
 """What a decoder shows for bytes that are no character, or not one yet."""
 _LONG = 32
 
+Decode = Callable[[list[int]], str]
+
 
 class Detokeniser:
     """Decodes a short window of tokens at a time, so that the cost does not grow with the text.
@@ -17,7 +19,7 @@ class Detokeniser:
     never become one are left out.
     """
 
-    def __init__(self, decode: Callable[[list[int]], str], context: Sequence[int] = ()) -> None:
+    def __init__(self, decode: Decode, context: Sequence[int] = ()) -> None:
         """`context`: tokens in front of the first one, if the text is to continue them."""
         self._decode = decode
         self._window: list[int] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from server.worker.text.begun import begun
+
 
 class Marks(NamedTuple):
     """`<think>` and `</think>`, or what a model has instead."""
@@ -107,6 +109,4 @@ class Thoughts:
 
 def _sure(text: str, mark: str) -> int:
     """Where in `text` a mark, or empty lines in front of one, may begin that is not all there."""
-    longest = min(len(text), len(mark) - 1)
-    part = next((n for n in range(longest, 0, -1) if mark.startswith(text[-n:])), 0)
-    return len(text[: len(text) - part].rstrip("\n"))
+    return len(text[: len(text) - begun(text, (mark,))].rstrip("\n"))

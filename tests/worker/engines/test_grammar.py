@@ -202,7 +202,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
 
     async def tried(trial: _grammar_trial.Trial) -> str:
-        seen.append(trial["schema"])
+        seen.append(trial["text"])
         await anyio.lowlevel.checkpoint()
         return _grammar_trial.fault(trial)
 

@@ -49,7 +49,7 @@ BAD: dict[str, tuple[Json, str]] = {
 
 
 def tried(schema: Json, *, lenient: bool = False) -> str:
-    return fault({"schema": json.dumps(schema), "lenient": lenient})
+    return fault({"text": json.dumps(schema), "is_lark": False, "lenient": lenient})
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -111,7 +111,7 @@ SLOW: Json = {
 
 
 async def tried_apart(schema: Json) -> str:
-    return await _grammar._try({"schema": json.dumps(schema), "lenient": False})
+    return await _grammar._try({"text": json.dumps(schema), "is_lark": False, "lenient": False})
 
 
 async def test_a_good_schema_passes() -> None:

@@ -45,7 +45,7 @@ async def worker() -> AsyncIterator[Worker]:
         ({"stream_options": []}, "stream_options"),
         ({"frequency_penalty": 3}, "frequency_penalty"),
         ({"logit_bias": {"x": 1}}, "logit_bias"),
-        ({"tools": [{}]}, "tools"),
+        ({"tools": [{}]}, "tools[0].type"),
         ({"logprobs": 1}, "logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
