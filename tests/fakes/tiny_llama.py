@@ -40,7 +40,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_tiny_llama(folder: Path, *, template: str | None = TEMPLATE) -> Path:
+def make_tiny_llama(
+    folder: Path, *, template: str | None = TEMPLATE, context: int = CONTEXT
+) -> Path:
     """Always the same model; `template` None: without a chat template."""
     words = tokenizer()
     words.chat_template = template
@@ -53,7 +55,7 @@ def make_tiny_llama(folder: Path, *, template: str | None = TEMPLATE) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=context,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         initializer_range=0.4,  # so that it does not say the same thing for ever

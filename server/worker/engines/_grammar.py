@@ -33,6 +33,7 @@ from llguidance.hf import from_tokenizer
 from torch import Tensor
 
 from server.core.errors import BadRequest, Internal, Unavailable
+from server.worker.calls import CallStyle
 from server.worker.engine import Calls, Form, JsonObject
 from server.worker.engines import _grammar_trial
 from server.worker.engines._call_grammar import written
@@ -122,7 +123,7 @@ class Grammars:
         self.load()
         assert self._words is not None
         if isinstance(wish, Calls):
-            trial = trial_of(wish, self._literal, self._marks)
+            trial = trial_of(wish, self._literal, self._marks_beside(wish.style))
         try:
             return build(self._words, trial)
         except ValueError as error:
@@ -136,10 +137,10 @@ class Grammars:
         parts[1::2] = [f"<[{token}]>" for token in ids]
         return " ".join(filter(None, parts))
 
-    @property
-    def _marks(self) -> str:
-        """Special tokens that may stand in a text: all but those that end it."""
-        ids = sorted({*self._specials.values()}.difference(self._ends))
+    def _marks_beside(self, style: CallStyle) -> str:
+        """Special tokens that may stand in a text: all but those that end it, or begin calls."""
+        others = (id_ for mark, id_ in self._specials.items() if mark not in style.begin)
+        ids = sorted({*others}.difference(self._ends))
         return f"<[{','.join(map(str, ids))}]>" if ids else ""
 
 

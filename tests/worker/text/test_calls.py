@@ -21,7 +21,8 @@ Made = list[tuple[str, str]]
 
 def read(style: CallStyle, *pieces: str) -> tuple[str, Made]:
     reader = CallReader(style)
-    text, calls = "", []
+    text = ""
+    calls: list[CallPart] = []
     for told in (*map(reader.feed, pieces), reader.flush()):
         text += told.text
         calls += told.calls
