@@ -38,7 +38,7 @@ DEADLINE_HEADER: Final = "x-shortline-deadline-ms"
 """To a worker: milliseconds that are left for a request; by then it has ended, with an error."""
 
 Protocol = Literal["openai", "fastchat"]
-Ability = Literal["chat", "completions", "embeddings", "vision"]
+Ability = Literal["chat", "completions", "embeddings", "rerank", "vision"]
 """What a worker can be asked for; `vision`: its chat takes images."""
 State = Literal["ready", "suspect", "draining"]
 

@@ -184,6 +184,14 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reranked:
+    scores: Sequence[float]
+    """One for each document: 0, it says nothing about the query, to 1."""
+    tokens: int
+    """Of all pairs together; the query is read anew with each document."""
+
+
+@dataclass(frozen=True, slots=True)
 class Style:
     """How FastChat's API server can build this model's prompts: fields of its `Conversation`."""
 
@@ -243,6 +251,21 @@ class Engine:
     ) -> Embedded:
         """Raises `BadRequest` for an input that is too long, or `dimensions` it does not have."""
         raise BadRequest("This model does not make embeddings.", param="model")
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        max_tokens_per_doc: int | None = None,
+        *,
+        lane: Lane = "normal",
+        customer: str = "",
+    ) -> Reranked:
+        """`max_tokens_per_doc`: of each document, no more is read.
+
+        Raises `ContextLengthExceeded` for what is too long to be read together.
+        """
+        raise BadRequest("This model does not rerank.", param="model")
 
     def style(self) -> Style | None:
         """None: nobody else can build this model's prompts."""

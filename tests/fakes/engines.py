@@ -12,6 +12,7 @@ from server.wire.process import Report
 from server.worker import engines
 from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Text, Tokens
 from server.worker.engines import kinds
+from tests.fakes.tiny_reranker import tiny_reranker
 
 BUNDLED = {"embeddings": "bundled:all-MiniLM-L6-v2"}
 
@@ -19,6 +20,8 @@ BUNDLED = {"embeddings": "bundled:all-MiniLM-L6-v2"}
 def settings_for(kind: str, folder: Path) -> ModelSettings:
     """A small model of `kind`; `folder` has a chat model, which most engines can load."""
     path = BUNDLED.get(kind, str(folder))
+    if kind == "rerank":
+        path = str(tiny_reranker(folder.with_name("tiny-reranker")))
     return ModelSettings(name=f"tested-{kind}", path=path, engine=kind, device="cpu", threads=1)
 
 

@@ -15,6 +15,7 @@ from server.wire.openai import (
     refuse_beyond_us,
 )
 from server.wire.openai_faults import bad_request
+from server.wire.rerank import RerankRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -25,6 +26,7 @@ GOOD: dict[type[BaseModel], dict[str, Any]] = {
     ChatRequest: {"model": "m", "messages": [{"role": "user", "content": "x"}]},
     CompletionRequest: {"model": "m", "prompt": "x"},
     EmbeddingRequest: {"model": "m", "input": "x"},
+    RerankRequest: {"model": "m", "query": "x", "documents": ["y"]},
 }
 FIELDS = [(kind, field) for kind in GOOD for field in kind.model_fields]
 REQUIRED = [(kind, field) for kind, field in FIELDS if kind.model_fields[field].is_required()]

@@ -51,6 +51,8 @@ _EVERY_CHILD = {
     "LANGSMITH_TRACING": "false",
     "LANGCHAIN_TRACING_V2": "false",
 }
+_SILENT = frozenset({"embeddings", "rerank"})
+"""Engines with which nobody can talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dic
 
 def _chat_models(choice: Choice) -> tuple[str, ...]:
     """Those that people can talk with."""
-    local = [model.name for model in choice.models if model.engine != "embeddings"]
+    local = [model.name for model in choice.models if model.engine not in _SILENT]
     online = [
         model.name
         for provider in choice.providers

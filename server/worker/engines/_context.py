@@ -6,18 +6,22 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
 
-def check_context(settings: ModelSettings, config: Any) -> None:
+def check_context(settings: ModelSettings, config: Any, positions: int | None = None) -> None:
     """Raises `StartError` for a `context_length` beyond `config`, the text model's own or None.
 
-    A model whose positions are stretched may read further than it says, so this is only logged.
+    `positions`: how many it has, where that is known better (`positions_of`). A model whose
+    positions are stretched may read further than it says, so this is only logged.
     """
-    wanted, most = settings.context_length, getattr(config, "max_position_embeddings", None)
+    wanted = settings.context_length
+    most = positions or getattr(config, "max_position_embeddings", None)
     if wanted is None or most is None or wanted <= most:
         return
     if not _stretched(config):
@@ -29,6 +33,20 @@ def check_context(settings: ModelSettings, config: Any) -> None:
         "context_length is beyond max_position_embeddings",
         extra={"model": settings.name, "context_length": wanted, "max_position_embeddings": most},
     )
+
+
+def positions_of(model: Any) -> int | None:
+    """Tokens that a `torch` model has positions for; None: that is not known.
+
+    RoBERTa and its kin count theirs from behind the padding's, so they read fewer tokens than
+    `max_position_embeddings` says, and fail at the first one that is too many.
+    """
+    for module in model.modules():
+        table = getattr(module, "position_embeddings", None)
+        padding = getattr(module, "padding_idx", None)
+        if isinstance(table, torch.nn.Embedding) and isinstance(padding, int):
+            return table.num_embeddings - padding - 1
+    return None
 
 
 def _stretched(config: Any) -> bool:

@@ -30,6 +30,7 @@ from server.worker.engine import (
     Likely,
     Prepared,
     Prompt,
+    Reranked,
     Say,
     Scored,
     Text,
@@ -52,7 +53,7 @@ def load(settings: ModelSettings, say: Say) -> Engine:
 class EchoEngine(Engine):
     """A token is a word with the space in front of it, at most 16 characters."""
 
-    abilities = ("chat", "completions", "embeddings")
+    abilities = ("chat", "completions", "embeddings", "rerank")
 
     def __init__(self, context_length: int = CONTEXT_LENGTH, delay_s: float = 0.0) -> None:
         self.context_length: int = context_length
@@ -124,6 +125,28 @@ class EchoEngine(Engine):
         await asyncio.sleep(self._delay_s)
         tokens = sum(len(_tokens(text)) for text in texts)
         return Embedded([_vector(text, width) for text in texts], tokens)
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        max_tokens_per_doc: int | None = None,
+        *,
+        lane: Lane = "normal",
+        customer: str = "",
+    ) -> Reranked:
+        """A document is as good as the share of the query's words that stand in it."""
+        check_chars(self.context_length, len(query), param="query")
+        for index, document in enumerate(documents):
+            check_chars(self.context_length, len(document), param=f"documents[{index}]")
+        await asyncio.sleep(self._delay_s)
+        asked = {word.strip() for word in _tokens(query)}
+        read = [_tokens(document)[:max_tokens_per_doc] for document in documents]
+        scores = [
+            len(asked & {word.strip() for word in words}) / max(1, len(asked)) for words in read
+        ]
+        tokens = len(read) * len(_tokens(query)) + sum(map(len, read))
+        return Reranked(scores, tokens)
 
 
 def _beyond(message: str, param: str) -> BadRequest:

@@ -25,6 +25,7 @@ from server.worker.local.fastchat import PATHS, FastChatRoutes
 from server.worker.local.fastchat_heart import FastChatHeart
 from server.worker.local.loading import load_unless_stopped
 from server.worker.local.model import Model
+from server.worker.local.rerank import RerankRoute
 from server.worker.local.routes import OpenAIRoutes
 from server.worker.local.thinking import marks_of
 from server.worker.local.tokenize import TokenizeRoute
@@ -73,7 +74,8 @@ def create_app(
         known_host(ServerSettings(host=settings.host, port=settings.port)),
         fleet_or_fastchat(settings.secret, PATHS, fastchat_open=joined is not None),
     )
-    table = Table(openai.routes(), TokenizeRoute(model).routes(), fastchat.routes())
+    ours = (openai.routes(), TokenizeRoute(model).routes(), RerankRoute(model).routes())
+    table = Table(*ours, fastchat.routes())
     edge = Edge(table, drain, checks, ready=lambda: standing.missing)
     return with_lifespan(edge, lifespan)
 

@@ -157,6 +157,14 @@ def test_the_app_server_learns_what_it_needs() -> None:
     assert app_of(FleetSettings(), replace(wanted, webui=True)).webui
 
 
+def test_the_web_chat_is_told_of_models_to_talk_with_only() -> None:
+    kinds = ("transformers", "embeddings", "rerank", "echo")
+    models = [ModelSettings(name=kind, path="x", engine=kind) for kind in kinds]
+    plans = children(*models, wanted=Wanted(local=True, gateway=True, app=True))
+    (app,) = [plan.settings for plan in plans if isinstance(plan.settings, AppProcess)]
+    assert app.expected_models == ("transformers", "echo")
+
+
 def test_to_another_gateway_the_app_server_is_a_customer() -> None:
     keys = FleetSettings(openai_api=GatewaySettings(api_keys=(SecretStr("sk-mine-1"),)))
     maker = Maker(keys, SecretStr("s" * 40), gateway_url="http://theirs:1")

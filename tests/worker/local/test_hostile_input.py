@@ -47,6 +47,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "model": "echo", "input": ["one"], "encoding_format": "base64", "dimensions": 4,
         "user": "u",
     },
+    "/v1/rerank": {
+        "model": "echo", "query": "one", "documents": [{"text": "one"}, "two"], "top_n": 1,
+        "return_documents": True, "max_tokens_per_doc": 3, "rank_fields": ["text"],
+        "max_chunks_per_doc": 1,
+    },
     "/tokenize": {"model": "echo", "messages": [MESSAGE], "return_token_strs": True},
     "/detokenize": {"model": "echo", "tokens": [1, 2]},
     "/worker_generate": RAW,

@@ -12,7 +12,7 @@ import pytest
 from server.core.settings import ModelSettings
 from server.wire.fleet import CUSTOMER_HEADER, DEADLINE_HEADER
 from server.wire.lanes import PRIORITY_HEADER, Lane
-from server.worker.engine import Ask, Delta, Embedded, Prepared
+from server.worker.engine import Ask, Delta, Embedded, Prepared, Reranked
 from server.worker.engines.echo import EchoEngine
 from tests.fakes.worker import ECHO, Worker, local_worker
 
@@ -21,6 +21,7 @@ ASKED: dict[str, dict[str, Any]] = {
     CHAT: {"model": "echo", "messages": [{"role": "user", "content": "one"}]},
     "/v1/completions": {"model": "echo", "prompt": "one"},
     "/v1/embeddings": {"model": "echo", "input": "one"},
+    "/v1/rerank": {"model": "echo", "query": "one", "documents": ["one"]},
     "/worker_generate": {"prompt": "one"},
     "/worker_generate_stream": {"prompt": "one"},
     "/worker_get_embeddings": {"input": ["one"]},
@@ -54,6 +55,19 @@ class Noting(EchoEngine):
         self.lanes.append(lane)
         self.customers.append(customer)
         return await super().embed(inputs, dimensions)
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        max_tokens_per_doc: int | None = None,
+        *,
+        lane: Lane = "normal",
+        customer: str = "",
+    ) -> Reranked:
+        self.lanes.append(lane)
+        self.customers.append(customer)
+        return await super().rerank(query, documents)
 
 
 def slow(delay_ms: int, slots: int = 1) -> ModelSettings:
