@@ -29,11 +29,13 @@ from server.web.lifespan import with_lifespan
 from server.web.origins import Origins
 from server.wire.fleet import Ability
 from server.wire.process import GatewayProcess
+from server.wire.rerank import OTHER_PATHS, RERANK
 
 RELAYED: dict[str, Ability] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
+    RERANK: "rerank",
     TOKENIZE.decode(): "chat",
     DETOKENIZE.decode(): "completions",
 }
@@ -108,6 +110,8 @@ class Gateway:
             if scope["method"] != "POST":
                 raise _only("POST")
             return self._relay.serve(ability, scope, receive, send)
+        if path in OTHER_PATHS:
+            return self({**scope, "path": RERANK}, receive, send)
         app = self._apps.get("/".join(path.split("/", 3)[:3]))
         if app is not None:
             return app(scope, receive, send)

@@ -24,6 +24,8 @@ TIMEOUT_HEADER = b"x-request-timeout"
 """Of a request: seconds after which its client needs no answer any more."""
 UNKNOWN_CONTEXT = 8192
 """Tokens that a request may use at most, where neither it nor its model says."""
+_PAIR_MARKS = 8
+"""Tokens around a query and a document; models have 3 or 4."""
 _NUMBER = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
 _PRIORITY = PRIORITY_HEADER.encode()
 
@@ -71,6 +73,8 @@ class Asked:
             answers = self._answers()
             if self.ability == "embeddings":
                 wanted = 0
+            elif self.ability == "rerank":
+                wanted = self._query_tokens()
         most: int = len(self.body) + answers * wanted
         return min(most, answers * context_length) if context_length else most
 
@@ -79,10 +83,17 @@ class Asked:
         says what is wrong with it."""
         answers = max(_whole(self.fields.get("n")), _whole(self.fields.get("best_of")))
         if self.ability != "chat":
-            prompts = self.fields.get("prompt", self.fields.get("input"))
+            fields = self.fields
+            prompts = fields.get("prompt", fields.get("input", fields.get("documents")))
             if isinstance(prompts, list) and prompts:
                 answers *= len(prompts)
         return answers
+
+    def _query_tokens(self) -> int:
+        """The most that are read with each document: its query, and what stands between them."""
+        query = self.fields.get("query", "")
+        size = len(query.encode()) if isinstance(query, str) else len(self.body)
+        return size + _PAIR_MARKS
 
 
 def _whole(count: object) -> int:

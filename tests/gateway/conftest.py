@@ -37,7 +37,7 @@ def view(address: str, **changes: object) -> WorkerView:
         "address": address,
         "generation": "g1",
         "models": ("m",),
-        "abilities": ("chat", "completions", "embeddings"),
+        "abilities": ("chat", "completions", "embeddings", "rerank"),
         "slots": 2,
         "queue": 2,
     }

@@ -14,6 +14,7 @@ PATHS: dict[Ability, str] = {
     "chat": "/v1/chat/completions",
     "completions": "/v1/completions",
     "embeddings": "/v1/embeddings",
+    "rerank": "/v1/rerank",
 }
 
 
@@ -36,6 +37,8 @@ def asked(ability: Ability, **fields: Any) -> Asked:
         ("completions", {"max_tokens": 7, "prompt": ["a", "b"], "n": 3}, 6, 7),
         ("completions", {"max_tokens": 7, "prompt": []}, 1, 7),
         ("embeddings", {"max_tokens": 7, "input": ["a", "b"]}, 2, 0),
+        ("rerank", {"max_tokens": 7, "query": "中?", "documents": ["a", "b", "c"]}, 3, 4 + 8),
+        ("rerank", {"query": "a", "documents": "b"}, 1, 1 + 8),
     ],
 )
 def test_it_is_its_bytes_and_all_that_it_may_be_answered(

@@ -30,6 +30,7 @@ TAKES_MODEL = (
     "ChatRequest",
     "CompletionRequest",
     "EmbeddingRequest",
+    "RerankRequest",
     "TokenizeRequest",
     "DetokenizeRequest",
     "MessagesRequest",

@@ -30,7 +30,10 @@ MODEL = "echo"
 INTERNAL = f'"error_code":{ErrorCode.INTERNAL_ERROR:d}'
 """FastChat's 500, in an answer with status 200."""
 ADDRESSES = [f"http://127.0.0.1:{port}" for port in (9, 10, 65535)]
-OPENAI = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/v1/models")
+OPENAI = (
+    "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/rerank", "/tokenize",
+    "/v1/models",
+)  # fmt: skip
 CONTROLLER = described(
     [
         Route("GET", "/fleet"),

@@ -29,7 +29,7 @@ name: mirror
 base_url_env: MIRROR_BASE_URL
 api_key_optional: true
 models: [{name: mirror, upstream: echo}]
-abilities: [chat, completions, embeddings]
+abilities: [chat, completions, embeddings, rerank]
 """
 
 

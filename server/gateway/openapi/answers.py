@@ -64,6 +64,15 @@ ANSWERS: Final[dict[str, Schema]] = {
     "ChatAnswer": _answer("chat.completion"),
     "Completion": _answer("text_completion"),
     "Embeddings": _object(object={"const": "list"}, data={"type": "array"}, usage=_USAGE),
+    "Reranking": _object(
+        id=_TEXT,
+        model=_TEXT,
+        results={
+            "type": "array",
+            "items": _object(index=_COUNT, relevance_score={"type": "number"}),
+        },
+        usage=_USAGE,
+    ),
     "Tokens": _object(count=_COUNT, tokens={"type": "array", "items": _COUNT}),
     "Detokenized": _object(prompt=_TEXT),
     "MessagesAnswer": _object(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from server.gateway.openapi.requests import SCHEMAS
 from server.ledger.usage import KEEP_DAYS
 from server.wire.lanes import LANES
+from server.wire.rerank import OTHER_PATHS, RERANK
 
 Spec = dict[str, Any]
 
@@ -83,12 +84,14 @@ def _health(summary: str, *statuses: str) -> Spec:
     return {"get": operation | {"security": []}}
 
 
+_RERANKED: Final = _relayed("Sort documents by a query", "RerankRequest", _json("Reranking"))
 PATHS: Final[Spec] = {
     "/v1/chat/completions": _relayed("Answer a chat", "ChatRequest", _json("ChatAnswer") | _EVENTS),
     "/v1/completions": _relayed(
         "Go on with a text", "CompletionRequest", _json("Completion") | _EVENTS
     ),
     "/v1/embeddings": _relayed("Turn texts into vectors", "EmbeddingRequest", _json("Embeddings")),
+    **dict.fromkeys((RERANK, *sorted(OTHER_PATHS)), _RERANKED),
     "/tokenize": _relayed(
         "Count the tokens of a chat or a prompt", "TokenizeRequest", _json("Tokens")
     ),

@@ -18,6 +18,7 @@ from server.wire.openai import (
     CompletionRequest,
     EmbeddingRequest,
 )
+from server.wire.rerank import RerankRequest
 
 Schema = dict[str, Any]
 
@@ -26,6 +27,7 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
     ChatRequest,
     CompletionRequest,
     EmbeddingRequest,
+    RerankRequest,
     MessagesRequest,
     CountRequest,
     NewKey,
@@ -38,6 +40,11 @@ _TEXT_PART: Final[Schema] = {
         "text": {"type": "string"},
     },
     "required": ["type", "text"],
+}
+_DOCUMENT: Final[Schema] = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}},
+    "required": ["text"],
 }
 
 
@@ -79,6 +86,8 @@ def _widen_lists(schemas: dict[str, Schema]) -> None:
         fields = schemas[name]["properties"]
         fields[field] = {"anyOf": [*fields[field]["items"]["anyOf"], fields[field]]}
     schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"].append({"type": "null"})
+    documents = schemas["RerankRequest"]["properties"]["documents"]
+    documents["items"] = {"anyOf": [documents["items"], _DOCUMENT]}
     for name in ("ChatRequest", "CompletionRequest"):
         fields = schemas[name]["properties"]
         stops, null = fields["stop"]["anyOf"]

@@ -71,7 +71,12 @@ def _usage_of_parsed(body: bytes, asked_bytes: int, most: int) -> Usage:
     said = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(said, dict):
         return _usage(None, asked_bytes, _written(answer), most)
-    return _believed(said, most) or _usage(said, asked_bytes, _written(answer), most)
+    written = _written(answer)
+    if not written and said.keys().isdisjoint(("prompt_tokens", "completion_tokens")):
+        total = _count(said.get("total_tokens"), most)
+        if total is not None:  # as some tell it who rerank: all of it was read
+            return Usage(total, 0, "reported")
+    return _believed(said, most) or _usage(said, asked_bytes, written, most)
 
 
 def usage_of_stream(

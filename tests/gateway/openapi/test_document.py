@@ -20,12 +20,14 @@ from server.gateway.openapi.document import document, document_bytes
 from server.ledger.ledger import Ledger
 from server.ledger.new_key import NewKey
 from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
+from server.wire.rerank import RerankRequest
 from tests.gateway.conftest import gateway, view
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = {"model": "m", "messages": HELLO}
 TEXT = {"model": "m", "prompt": "hello"}
 INPUT = {"model": "m", "input": "hello"}
+ASKED = {"model": "m", "query": "hello", "documents": ["hello", {"text": "bye", "id": 1}]}
 AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (ChatRequest, CHAT),
     (ChatRequest, {**CHAT, "unknown": {"a": [1]}}),
@@ -56,6 +58,15 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (EmbeddingRequest, INPUT),
     (EmbeddingRequest, INPUT | {"input": [1, 2]}),
     (EmbeddingRequest, INPUT | {"input": ""}),
+    (RerankRequest, ASKED),
+    (RerankRequest, ASKED | {"top_n": 0}),
+    (RerankRequest, ASKED | {"top_n": None, "return_documents": True, "max_chunks_per_doc": 3}),
+    (RerankRequest, ASKED | {"query": " \n"}),
+    (RerankRequest, ASKED | {"documents": []}),
+    (RerankRequest, ASKED | {"documents": ["x"] * 10_000}),
+    (RerankRequest, ASKED | {"documents": [{"title": "x"}]}),
+    (RerankRequest, ASKED | {"documents": "x"}),
+    (RerankRequest, ASKED | {"rank_fields": ["title"]}),
     (MessagesRequest, CHAT | {"max_tokens": 5}),
     (MessagesRequest, CHAT),
     (MessagesRequest, CHAT | {"max_tokens": 5, "system": "s", "temperature": 1}),

@@ -96,6 +96,12 @@ def test_embeddings_write_nothing() -> None:
     assert whole(body) == Usage(8, 0, "reported")
 
 
+def test_a_reranking_may_tell_its_total_alone() -> None:
+    assert whole({"results": [], "usage": {"total_tokens": 8}}) == Usage(8, 0, "reported")
+    assert whole({"usage": {"total_tokens": 8}, "results": []}) == Usage(8, 0, "reported")
+    assert whole(answer(usage={"total_tokens": 8})).origin == "corrected"
+
+
 @pytest.mark.parametrize(
     "nonsense", [-1, 10**18, 1e18, 1.5, "34", True, None, [], {}, 2**70, MAX_TOKENS + 1]
 )
