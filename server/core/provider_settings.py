@@ -33,8 +33,8 @@ class ProviderSettings(Section):
     """False keeps it off even with its variables set."""
     models: tuple[ProviderModel, ...] = ()
     """Empty: ask the provider at start, and again until it is there."""
-    abilities: tuple[Literal["chat", "completions", "embeddings"], ...] = ("chat",)
-    """Of `chat`, `completions`, `embeddings`."""
+    abilities: tuple[Literal["chat", "completions", "embeddings", "rerank"], ...] = ("chat",)
+    """Of `chat`, `completions`, `embeddings`, `rerank`."""
     slots: int = Field(default=64, ge=1, le=4096)
     """Requests sent to it at the same time."""
     speed: float = Field(default=1.0, gt=0)

@@ -81,7 +81,7 @@ def create_app(
 
 
 class OnlineWorker:
-    """The three paths of the API, once the provider's models are known."""
+    """The paths of the API, once the provider's models are known."""
 
     def __init__(self, say: Callable[[Report], None] = lambda report: None) -> None:
         self.relay: ProviderRelay | None = None

@@ -45,6 +45,7 @@ PATHS = {
     "/v1/chat/completions": b"/chat/completions",
     "/v1/completions": b"/completions",
     "/v1/embeddings": b"/embeddings",
+    "/v1/rerank": b"/rerank",
 }
 
 

@@ -16,6 +16,8 @@ VARIABLES = {
     "moonshot": {"MOONSHOT_API_KEY": "sk-1"},
     "anthropic": {"ANTHROPIC_API_KEY": "sk-1"},
     "gemini": {"GEMINI_API_KEY": "sk-1"},
+    "jina": {"JINA_API_KEY": "sk-1"},
+    "cohere": {"COHERE_API_KEY": "sk-1"},
     "ollama": {"OLLAMA_BASE_URL": "http://127.0.0.1:11434/v1"},
     "vllm": {"VLLM_BASE_URL": "http://127.0.0.1:8000/v1"},
 }

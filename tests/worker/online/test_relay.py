@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -224,3 +225,13 @@ async def test_an_unknown_model_reaches_no_provider() -> None:
         got = await client.post(CHAT, json=ASK | {"model": "theirs"})
         assert (got.status_code, got.json()["error"]["code"]) == (404, "model_not_found")
         assert fake.received == []
+
+
+async def test_a_reranking_passes_at_the_providers_own_path() -> None:
+    told = b'{"results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{}}}'
+    async with upstream(says(whole(told))) as fake, worker_of(fake) as client:
+        asked = {"model": "ours", "query": "q", "documents": [{"image": "x"}], "top_n": 1}
+        answer = await client.post("/v1/rerank", json=asked)
+        assert answer.content == told
+        assert fake.received[0].head.startswith(b"POST /v9/rerank HTTP/1.1")
+        assert json.loads(fake.received[0].body) == asked | {"model": "theirs"}
