@@ -36,8 +36,11 @@ from server.worker.engines._weights import find_model, reason
 from server.worker.stepper import Stepper
 
 BATCH = 32
-STEP_CHARS = 16_384
-"""Of queries and documents in one step, unless one pair has more: who leaves waits no longer."""
+CPU_STEP_CHARS = 4_096
+"""Of queries and documents in one step, unless one pair has more: who is more urgent waits for the
+step that is under way. A CPU reads a large batch no faster than a small one,"""
+GPU_STEP_CHARS = 65_536
+"""a GPU does."""
 _UNCUT = {"text": {"truncation": False, "verbose": False}}
 
 Scored = tuple[list[int], list[float], int]
@@ -112,6 +115,7 @@ class RerankEngine(Engine):
         self._prompt = model.prompts.get(model.default_prompt_name)
         self._truncate = bool(settings.options.get("truncate", False))
         self._batch = int(settings.options.get("batch", BATCH))
+        self._step_chars = CPU_STEP_CHARS if model.device.type == "cpu" else GPU_STEP_CHARS
         self._score("first step", ["first step"], [0])
         self._stepper: Stepper[Scored] = Stepper(f"engine {settings.name}")
 
@@ -163,7 +167,7 @@ class RerankEngine(Engine):
         start = 0
         while start < len(order):
             chars = len(query) + len(documents[order[start]])
-            size = min(self._batch, max(1, STEP_CHARS // chars))
+            size = min(self._batch, max(1, self._step_chars // chars))
             indices = order[start : start + size]
             texts = [documents[index] for index in indices]
             yield self._score(query, texts if most is None else self._cut(texts, most), indices)

@@ -13,7 +13,6 @@ from sentence_transformers import CrossEncoder
 from server.core.errors import ContextLengthExceeded, Internal, StartError
 from server.core.settings import ModelSettings
 from server.worker.engine import Engine
-from server.worker.engines import rerank
 from server.worker.engines.rerank import load
 from tests.fakes.engines import Said
 from tests.fakes.tiny_reranker import POSITIONS, tiny_reranker
@@ -87,7 +86,7 @@ async def test_many_documents_are_many_steps(
 ) -> None:
     texts = [f"{'word ' * (number % 40)}{number}" for number in range(100)]
     whole = await engine.rerank(QUERY, texts)
-    monkeypatch.setattr(rerank, "STEP_CHARS", 100)
+    monkeypatch.setattr(engine, "_step_chars", 100)
     assert (await engine.rerank(QUERY, texts)).scores == pytest.approx(whole.scores, abs=1e-5)
 
 
