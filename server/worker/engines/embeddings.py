@@ -28,7 +28,7 @@ from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.engine import Embedded, Engine, Say
-from server.worker.engines._context import check_context
+from server.worker.engines._context import check_context, positions_of
 from server.worker.engines._device import one_device, pick_device, pick_dtype
 from server.worker.engines._weights import BUNDLED, find_model, reason
 from server.worker.stepper import Stepper
@@ -58,7 +58,8 @@ def load(settings: ModelSettings, say: Say) -> Engine:
             model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
         )
         say(Report(state="loading", detail="first step"))
-        check_context(settings, getattr(getattr(model[0], "auto_model", None), "config", None))
+        config = getattr(getattr(model[0], "auto_model", None), "config", None)
+        check_context(settings, config, positions_of(model))
         return EmbeddingsEngine(settings, model)
     except StartError:
         raise
@@ -98,9 +99,9 @@ class EmbeddingsEngine(Engine):
         # Counting sets options inside the tokenizer, so it needs one of its own.
         self._tokenizer = copy.deepcopy(model.tokenizer)
         self._counting = threading.Lock()
-        self.context_length: int | None = settings.context_length or model.max_seq_length
-        if settings.context_length is not None:
-            model.max_seq_length = settings.context_length
+        lengths = [n for n in (model.max_seq_length, positions_of(model)) if n is not None]
+        self.context_length: int | None = settings.context_length or min(lengths, default=None)
+        model.max_seq_length = self.context_length
         self._truncate = bool(settings.options.get("truncate", False))
         self._batch = int(settings.options.get("batch", BATCH))
         self.dimensions = len(self._encode(["first step"], None)[0])

@@ -12,6 +12,7 @@ from server.worker.engine import Engine
 from server.worker.engines import embeddings
 from server.worker.engines.embeddings import load
 from tests.fakes.engines import Said
+from tests.fakes.tiny_reranker import POSITIONS, tiny_reranker
 
 
 def settings(**more: Any) -> ModelSettings:
@@ -100,3 +101,18 @@ def test_memory_per_gpu_is_refused_by_name() -> None:
 def test_a_context_beyond_the_models_own_is_refused() -> None:
     with pytest.raises(StartError, match=r"'minilm': context_length is 1000.* 512 tokens"):
         load(settings(context_length=1000), Said())
+
+
+async def test_positions_that_begin_behind_the_paddings_are_as_many_as_there_are(
+    tmp_path: Path,
+) -> None:
+    """XLM-RoBERTa and its kin: `max_position_embeddings` counts two that no text can have."""
+    folder = str(tiny_reranker(tmp_path, kin="xlm-roberta"))
+    engine = load(settings(threads=1).model_copy(update={"path": folder}), Said())
+    try:
+        assert engine.context_length == POSITIONS - 2
+        await engine.embed(["word " * (POSITIONS - 4)])
+        with pytest.raises(ContextLengthExceeded):
+            await engine.embed(["word " * (POSITIONS - 3)])
+    finally:
+        engine.close()
