@@ -37,6 +37,7 @@ from server.worker.calls import CallStyle
 from server.worker.engine import Calls, Form, JsonObject
 from server.worker.engines import _grammar_trial
 from server.worker.engines._call_grammar import written
+from server.worker.engines._closing import Closing
 from server.worker.engines._grammar_trial import Trial, build
 from server.worker.engines._grammar_wish import ANY_OBJECT, Wish, alone, param_of, trial_of
 
@@ -61,6 +62,7 @@ class Grammars:
         self._specials = {token.content: id_ for id_, token in added if token.special}
         self._special = f"({'|'.join(map(re.escape, self._specials)) or '(?!)'})"
         self._words: LLTokenizer | None = None
+        self._closing: Closing | None = None
         self._lock = threading.Lock()
         self._trials = anyio.Semaphore(_TRIALS)
         self._known = _Known()
@@ -74,13 +76,15 @@ class Grammars:
             if self._words is not None:
                 return
             try:
-                self._words = from_tokenizer(
+                words = from_tokenizer(
                     self._tokenizer, n_vocab=self._vocabulary, eos_token=self._ends
                 )
             except Exception as error:  # it has no name of its own for what it does not know
                 raise BadRequest(
                     "This model's tokenizer cannot keep to a form.", param="response_format"
                 ) from error
+            self._closing = Closing(words, self._ends)
+            self._words = words
 
     async def compile(self, form: Form) -> Grammar:
         """Cheap for a form that was seen lately. To be cancelled is to end the trial.
@@ -102,7 +106,8 @@ class Grammars:
             self._known.put(key, found, len(trial["text"]))
         if isinstance(found, str):
             raise await self._refusal(wish, found)
-        return Grammar(found, param_of(wish))
+        assert self._closing is not None
+        return Grammar(found, self._closing, param_of(wish))
 
     async def _refusal(self, wish: Wish, fault: str) -> BadRequest:
         """Names the one among several schemas that is at fault."""
@@ -149,25 +154,28 @@ class Grammar:
     """A compiled form; any number of answers can follow it, at the same time."""
 
     _start: LLMatcher
+    _closing: Closing
     _param: str
 
     def begin(self) -> Constraint:
-        return Constraint(self._start.deep_copy(), self._param)
+        return Constraint(self._start.deep_copy(), self._closing, self._param)
 
 
 class Constraint:
     """The way of one answer through a form. One thread at a time."""
 
-    __slots__ = ("_bits", "_matcher", "_param")
+    __slots__ = ("_bits", "_closing", "_matcher", "_param")
 
-    def __init__(self, matcher: LLMatcher, param: str) -> None:
+    def __init__(self, matcher: LLMatcher, closing: Closing, param: str) -> None:
         self._matcher = matcher
+        self._closing = closing
         self._param = param
         self._bits = b""
         """Of the last mask: 1 for each token that may come, the lowest of a byte first."""
 
     def mask(self, scores: Tensor) -> Tensor:
-        """`scores` with minus infinity for each token that may not come; at least one may.
+        """`scores` with minus infinity for each token that may not come; at least one may. What
+        an end has that may not come yet goes to what brings it nearer.
 
         scores: (vocabulary,), finite or minus infinity, on any device; they are left as they are.
         Raises `BadRequest` where the schema has become too expensive to follow.
@@ -178,7 +186,9 @@ class Constraint:
         packed = torch.frombuffer(bytearray(self._bits), dtype=torch.uint8).to(scores.device)
         # Adding takes a quarter of the time of filling, which guesses at each token's branch.
         bars = _bars(scores.device, scores.dtype).index_select(0, packed.int())
-        return scores + bars.flatten()[: scores.shape[-1]]
+        masked = scores + bars.flatten()[: scores.shape[-1]]
+        self._closing.give(masked, scores, self._bits)
+        return masked
 
     def accept(self, token: int) -> None:
         """Go on to what may follow `token`, which the last mask left possible.
