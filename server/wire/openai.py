@@ -41,6 +41,7 @@ MAX_BEST_OF: Final = 20
 MAX_TOP_LOGPROBS: Final = 20
 MAX_COMPLETION_LOGPROBS: Final = 5
 MAX_METADATA: Final = 16
+MAX_TEMPLATE_VARIABLES: Final = 32
 MAX_STOPS: Final = 16
 MAX_STOP_CHARS: Final = 256
 MAX_BIASES: Final = 1024
@@ -75,6 +76,11 @@ Biases = Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], _few(MAX
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
     _few(MAX_METADATA, "keys"),
+]
+
+TemplateVariables = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[a-zA-Z_]\w{0,63}$")], Any],
+    _few(MAX_TEMPLATE_VARIABLES, "variables"),
 ]
 
 
@@ -154,15 +160,19 @@ class ChatRequest(GenerationRequest):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
 
+    chat_template_kwargs: TemplateVariables | None = None
+    """Not OpenAI's: what the model's own template is told, such as `enable_thinking`."""
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
+    """Heeded by models whose template does; `none` keeps from thinking those that can be kept."""
+
     # What follows may be said and changes nothing of what an engine of ours answers.
     metadata: Metadata | None = None
     modalities: Annotated[list[Literal["text"]], Field(fail_fast=True, max_length=2)] | None = None
     prediction: dict[str, Any] | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
-        None
-    )
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
     store: bool | None = None

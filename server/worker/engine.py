@@ -44,6 +44,8 @@ class Chat:
     turns: tuple[Turn, ...]
     functions: tuple[Function, ...] = ()
     """What the model may call."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    """What its template may be told beside that; it ignores what it does not know."""
 
 
 @dataclass(frozen=True, slots=True)

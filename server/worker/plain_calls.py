@@ -33,7 +33,8 @@ def in_plain_text(chat: Chat) -> Chat:
             turns.append(plain)
     if chat.functions:
         turns = _explained(turns, chat.functions)
-    return Chat(tuple(replace(turn, call_id=None) for turn in turns))
+    turns = [replace(turn, call_id=None) for turn in turns]
+    return Chat(tuple(turns), variables=chat.variables)
 
 
 def _plain(turn: Turn) -> Turn:

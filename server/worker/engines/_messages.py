@@ -61,7 +61,7 @@ def each_text(chat: Chat, change: Callable[[str], str]) -> Chat:
         )
         for function in chat.functions
     )
-    return Chat(tuple(turns), tuple(functions))
+    return Chat(tuple(turns), tuple(functions), _each_text(chat.variables, change))
 
 
 def _each_text(found: Any, change: Callable[[str], str]) -> Any:

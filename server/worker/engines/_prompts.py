@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from inspect import signature
 from itertools import chain
 from typing import Any
 
@@ -57,6 +58,8 @@ class Prompter:
         added = tokenizer.added_tokens_decoder.values()
         self.specials = frozenset(token.content for token in added if token.special)
         """Texts of the tokens that control the model."""
+        self._parameters = {*signature(tokenizer.apply_chat_template).parameters, "messages"}
+        """Names that are no variables of a template."""
         self._start = next(
             ((id_,) for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id) if id_ is not None),
             (),
@@ -103,9 +106,17 @@ class Prompter:
 
     def _render(self, write: Write, chat: Chat) -> str:
         messages, tools = write(chat)
+        if taken := self._parameters & chat.variables.keys():
+            raise BadRequest(
+                f"A chat template has no variable {min(taken)!r}.", param="chat_template_kwargs"
+            )
         try:
             text: str = self._tokenizer.apply_chat_template(
-                messages, tools=tools, tokenize=False, add_generation_prompt=True
+                messages,
+                tools=tools,
+                tokenize=False,
+                add_generation_prompt=True,
+                **chat.variables,
             )
         except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise BadRequest(

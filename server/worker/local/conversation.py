@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from server.wire.openai import ChatRequest
 from server.wire.openai_messages import Message
@@ -16,15 +16,18 @@ _NO_ID = "function_call"
 
 
 def conversation(
-    messages: Sequence[Message], offered: Sequence[FunctionDefinition] = (), field: str = "tools"
+    messages: Sequence[Message],
+    offered: Sequence[FunctionDefinition] = (),
+    field: str = "tools",
+    variables: Mapping[str, object] | None = None,
 ) -> Chat:
     """`field`: where in the request the functions stand."""
-    return Chat(tuple(map(_turn, messages)), _functions(offered, field))
+    return Chat(tuple(map(_turn, messages)), _functions(offered, field), variables or {})
 
 
 def chat_of(request: ChatRequest) -> Chat:
     """Who may call nothing is offered nothing."""
-    return conversation(request.messages, _offered(request), _field(request))
+    return conversation(request.messages, _offered(request), _field(request), _variables(request))
 
 
 def form_of(request: ChatRequest, style: CallStyle | None) -> Form | None:
@@ -42,6 +45,18 @@ def form_of(request: ChatRequest, style: CallStyle | None) -> Form | None:
         many=request.parallel_tool_calls is not False and not is_one,
         text=text,
     )
+
+
+def _variables(request: ChatRequest) -> dict[str, object]:
+    """By the names that templates have for them."""
+    effort = request.reasoning_effort
+    if effort is None:
+        told: dict[str, object] = {}
+    elif effort == "none":
+        told = {"enable_thinking": False, "thinking": False}
+    else:
+        told = {"reasoning_effort": effort, "enable_thinking": True, "thinking": True}
+    return told | (request.chat_template_kwargs or {})
 
 
 def _offered(request: ChatRequest) -> Sequence[FunctionDefinition]:

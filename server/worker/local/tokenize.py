@@ -19,7 +19,13 @@ from server.web.asgi import Receive, Scope, Send, send_json
 from server.web.bodies import read_json
 from server.web.patience import Patience
 from server.web.table import Routes
-from server.wire.openai import MAX_MESSAGES, MAX_PROMPT_TOKENS, Request, TokenId
+from server.wire.openai import (
+    MAX_MESSAGES,
+    MAX_PROMPT_TOKENS,
+    Request,
+    TemplateVariables,
+    TokenId,
+)
 from server.wire.openai_messages import Message
 from server.wire.openai_tools import Tools
 from server.worker.engine import Prompt, Text, Tokens
@@ -40,6 +46,7 @@ class TokenizeRequest(Request):
     ) = None
     tools: Tools | None = None
     """That the chat is offered."""
+    chat_template_kwargs: TemplateVariables | None = None
     prompt: str | None = None
     return_token_strs: bool | None = None
 
@@ -53,7 +60,8 @@ class TokenizeRequest(Request):
     def asked(self) -> Prompt:
         if self.messages is None:
             return Text(self.prompt or "")
-        return conversation(self.messages, [tool.function for tool in self.tools or ()])
+        offered = [tool.function for tool in self.tools or ()]
+        return conversation(self.messages, offered, variables=self.chat_template_kwargs)
 
 
 class DetokenizeRequest(Request):

@@ -296,3 +296,21 @@ def test_a_device_that_is_not_here_is_refused(tiny_llama: Path) -> None:
     wanted = settings(tiny_llama).model_copy(update={"device": "abacus"})
     with pytest.raises(StartError, match=r"'tiny': device 'abacus' is not here"):
         load(wanted, Said())
+
+
+async def test_a_template_is_told_more_than_messages(tmp_path: Path) -> None:
+    template = "{% if thinking is not false %}think {% endif %}{{ note }}{{ messages[0].content }}"
+    engine = load(settings(make_tiny_llama(tmp_path, template=template)), Said())
+    turns = (Turn("user", "x"),)
+    try:
+        plain = await engine.prepare(Chat(turns))
+        assert plain.text == "think x"
+        told = await engine.prepare(Chat(turns, variables={"thinking": False, "note": "</s>"}))
+        assert told.text == "</s>x"
+        assert len(ids_of(told)) > 2, "a special token in a note is text"
+        for taken in ("tokenize", "messages", "chat_template"):
+            with pytest.raises(BadRequest) as caught:
+                await engine.prepare(Chat(turns, variables={taken: "x"}))
+            assert caught.value.param == "chat_template_kwargs"
+    finally:
+        engine.close()
