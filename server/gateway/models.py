@@ -38,12 +38,15 @@ def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:
 
 
 def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:
+    parent = next((view.parents[name] for view in views if name in view.parents), None)
     lengths = [view.context_length for view in views if view.context_length]
     return {
         "id": name,
         "object": "model",
         "created": created,
         "owned_by": "shortline",
+        "root": parent or name,
+        "parent": parent,
         "context_length": min(lengths, default=None),
         "abilities": sorted({ability for view in views for ability in view.abilities}),
     }

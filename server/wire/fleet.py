@@ -84,6 +84,8 @@ class Registration(WorkerRef):
     """Of its process, the same after a restart and at no other machine: `model_worker m@host`.
     Empty: its address is all that it is known by."""
     models: tuple[str, ...] = Field(min_length=1)
+    parents: dict[str, str] = {}
+    """Of those that are adapters, the model that they stand over."""
     abilities: tuple[Ability, ...] = ("chat", "completions")
     protocol: Protocol = "openai"
     kind: str = "model_worker"

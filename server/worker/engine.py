@@ -134,6 +134,8 @@ class Ask:
     """How likely each token was, and so many of the likeliest in its place; None: nobody asks."""
     score_prompt: bool = False
     """The same for the tokens of the prompt."""
+    adapter: str = ""
+    """In whose words: one of those that the model's settings name; empty: the model's own."""
     lane: Lane = "normal"
     """Who goes on first where several answers share a model; the text does not depend on it,"""
     customer: str = ""

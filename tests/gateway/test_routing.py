@@ -37,6 +37,14 @@ async def test_an_alias_reaches_its_model_under_the_models_own_name(
         assert (await served.client.get("/v1/models/gpt-4o")).status_code == 200
 
 
+async def test_an_adapter_is_listed_with_the_model_that_it_stands_over() -> None:
+    told = view("http://127.0.0.1:1", models=("m", "pirate"), parents={"pirate": "m"})
+    async with gateway(told, settings=routed({"name": "arr", "to": "pirate"})) as served:
+        listed = (await served.client.get("/v1/models")).json()["data"]
+    said = [(model["id"], model["root"], model["parent"]) for model in listed]
+    assert said == [("arr", "arr", None), ("m", "m", None), ("pirate", "m", "m")]
+
+
 async def test_a_chain_goes_on_where_a_models_workers_cannot_serve(ask: dict[str, object]) -> None:
     chain = routed({"name": "best", "to": ["gone"], "fallback": ["failing", "full", "m"]})
     async with AsyncExitStack() as stack:

@@ -46,10 +46,13 @@ class FleetSettings(Section):
 
 
 def _names_of(models: Any) -> list[str]:
-    """Also of those with other mistakes."""
+    """Of models and their adapters, also of those with other mistakes."""
     listed = models if isinstance(models, list | tuple) else []
-    said = [
-        model.get("name") if isinstance(model, dict) else getattr(model, "name", None)
-        for model in listed
-    ]
+    said: list[object] = []
+    for model in listed:
+        if isinstance(model, ModelSettings):
+            said += model.names
+        elif isinstance(model, dict):
+            adapters = model.get("adapters")
+            said += [model.get("name"), *(adapters if isinstance(adapters, dict) else ())]
     return [name for name in said if isinstance(name, str)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from server.core.limits import QUEUE_PER_WORKER
@@ -12,12 +12,14 @@ from server.core.settings.section import Section
 
 WITHOUT_WEIGHTS = ("echo",)
 """Engines that load nothing."""
+NAME: Final = r"^[^\s/\\]+(/[^\s/\\]+)*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NAME)]
 
 
 class ModelSettings(Section):
     """One local model; each of its replicas is a process of its own."""
 
-    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s/\\]+(/[^\s/\\]+)*$")
+    name: Name
     """As clients say it in `model`."""
     engine: str = "transformers"
     """A file of `server/worker/engines/`."""
@@ -44,6 +46,9 @@ class ModelSettings(Section):
     """Requests that wait for a slot; one more gets 429."""
     speed: float = Field(default=1.0, gt=0)
     """Throughput relative to the other workers of the same model."""
+    adapters: dict[Name, Annotated[str, Field(min_length=1)]] = Field(default={}, max_length=256)
+    """LoRA adapters over this model, each a model of its own: what clients call it, and its folder.
+    All share one batch."""
     context_length: int | None = Field(default=None, ge=16)
     """Tokens of prompt and answer; none: what the model says."""
     conversation_template: str | None = None
@@ -62,3 +67,8 @@ class ModelSettings(Section):
         if not path and info.data.get("engine") not in WITHOUT_WEIGHTS:
             raise PydanticCustomError("missing", "Field required")
         return path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that can be asked for here: the model and its adapters."""
+        return (self.name, *self.adapters)

@@ -91,6 +91,8 @@ ANSWERS: Final[dict[str, Schema]] = {
         object={"const": "model"},
         created=_COUNT,
         owned_by=_TEXT,
+        root=_TEXT,
+        parent=_or_null("string"),
         context_length=_SOME,
         abilities=_TEXTS,
     ),

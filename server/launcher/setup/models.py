@@ -26,7 +26,10 @@ def check_models(
             )
         try:
             path = locate(model.path, home, installation) if model.path else ""
-            found.append(model.model_copy(update={"path": path}))
+            adapters = {
+                name: _folder(folder, home, installation) for name, folder in model.adapters.items()
+            }
+            found.append(model.model_copy(update={"path": path, "adapters": adapters}))
         except ConfigError as error:
             problems += [f"model {model.name!r}: {problem}" for problem in error.problems]
     if problems:
@@ -52,6 +55,14 @@ def locate(path: str, home: Path, installation: Installation) -> str:
     if _is_folder(path):
         raise ConfigError([f"there is no folder {str(home / expanded)!r}"])
     return path
+
+
+def _folder(path: str, home: Path, installation: Installation) -> str:
+    """As `locate`, of what can be nothing else."""
+    found = locate(path, home, installation)
+    if found == path and not Path(path).is_absolute():
+        raise ConfigError([f"there is no folder {str(home / path)!r}"])
+    return found
 
 
 def _is_folder(path: str) -> bool:

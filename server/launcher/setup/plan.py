@@ -199,7 +199,7 @@ class Maker:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, model.gpus))
         if model.threads:
             env["OMP_NUM_THREADS"] = str(model.threads)
-        return self._child("model_worker", settings, self._patience_s, env, (model.name,))
+        return self._child("model_worker", settings, self._patience_s, env, model.names)
 
     def _online(self, provider: Provider) -> ChildPlan:
         settings = OnlineWorkerProcess(
@@ -276,7 +276,9 @@ def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dic
 
 def _chat_models(choice: Choice) -> tuple[str, ...]:
     """Those that people can talk with."""
-    local = [model.name for model in choice.models if model.engine not in _SILENT]
+    local = [
+        name for model in choice.models if model.engine not in _SILENT for name in model.names
+    ]
     online = [
         model.name
         for provider in choice.providers

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Final
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
 from server.worker.engine import Engine, Load, Say
+from server.worker.engines._adapter_files import check_adapters
 from server.worker.engines._weights import check_place
+
+_NOT_EVERYWHERE: Final = ("adapters",)
+"""Settings that an engine's file has in `TAKES`, where it understands them."""
 
 
 def kinds() -> list[str]:
@@ -35,4 +40,17 @@ def loader(kind: str) -> Load:
 def load_engine(settings: ModelSettings, say: Say) -> Engine:
     """Load a model; blocks. Raises `StartError` naming the model and the cause."""
     check_place(settings)
-    return loader(settings.engine)(settings, say)
+    check_adapters(settings)
+    load = loader(settings.engine)
+    _check_taken(settings)
+    return load(settings, say)
+
+
+def _check_taken(settings: ModelSettings) -> None:
+    """Raises `StartError` for what the settings say and the engine does not understand."""
+    taken = getattr(import_module(f"{__name__}.{settings.engine}"), "TAKES", ())
+    for field in _NOT_EVERYWHERE:
+        if getattr(settings, field) and field not in taken:
+            raise StartError(
+                f"model {settings.name!r}: the engine {settings.engine!r} takes no {field}"
+            )

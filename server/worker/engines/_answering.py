@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicCache
 
 from server.worker.engine import Ask, Delta, Scored
 from server.worker.engines._batch import Memory
-from server.worker.engines._prefixes import Prefixes
+from server.worker.engines._prefixes import Prefixes, Whose
 from server.worker.engines._prompts import TokenPrompt
 from server.worker.engines._sampling import Sampler
 from server.worker.engines._scores import Scorer
@@ -76,8 +76,12 @@ class GeneratedAnswer:
         self._prompt_scores: list[Scored | None] = [None] if ask.score_prompt else []
 
     @property
-    def customer(self) -> str:
-        return self._ask.customer
+    def adapter(self) -> str:
+        return self._ask.adapter
+
+    @property
+    def whose(self) -> Whose:
+        return self._ask.customer, self._ask.adapter
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -91,7 +95,9 @@ class GeneratedAnswer:
             self._remember()
         start, end = self._read_to, self._read_to + self._prefill
         piece = ids[start:end]
-        scores, self.cache = self._forward(piece, self.cache, every=self._ask.score_prompt)
+        scores, self.cache = self._forward(
+            piece, self.cache, self.adapter, every=self._ask.score_prompt
+        )
         self._read_to = start + len(piece)
         if self._ask.score_prompt and self._scorer is not None:
             after = ids[start + 1 : self._read_to + 1]
@@ -104,7 +110,7 @@ class GeneratedAnswer:
         """Begin with what is known of the prompt."""
         if self._prefixes is None or self._ask.score_prompt:
             return
-        length, memory = self._prefixes.find(self._prompt.ids, self._ask.customer)
+        length, memory = self._prefixes.find(self._prompt.ids, self.whose)
         if memory is not None:
             self.cache = cache_of(memory)
             self._read_to = self._cached = length

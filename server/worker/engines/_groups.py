@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from server.worker.engines._adapters import Use
 from server.worker.engines._answering import (
     Forward,
     GeneratedAnswer,
@@ -24,7 +25,8 @@ PREFIX_BYTES: Final = 256 * 1024 * 1024
 class Together:
     """One pass for all of them (`worker.batcher.Group`)."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, use: Use) -> None:
+        self._use = use
         self._batch = Batch(model, MEMORY_SHARE * free_bytes(model.device))
         self._rows: list[GeneratedAnswer] = []
         self.prefixes: Prefixes | None = Prefixes(PREFIX_BYTES)
@@ -40,6 +42,7 @@ class Together:
         self._remove(row)
 
     def step(self) -> list[tuple[GeneratedAnswer, Next]]:
+        self._use([answer.adapter for answer in self._rows])
         scores = self._batch.step([answer.token for answer in self._rows])
         nexts = map(Next, scores, scores.argmax(-1).tolist())
         return list(zip(self._rows, nexts, strict=True))
@@ -48,12 +51,12 @@ class Together:
         assert self.prefixes is not None
         if answer in self._rows:
             row = self._rows.index(answer)
-            self.prefixes.keep(answer.ids, self._batch.memory_of(row), answer.customer)
+            self.prefixes.keep(answer.ids, self._batch.memory_of(row), answer.whose)
             self._remove(row)
         elif answer.cache is not None:
             memory = memory_of(answer.cache)
             read = answer.ids[: memory[0][0].shape[2]]
-            self.prefixes.keep(read, memory, answer.customer)
+            self.prefixes.keep(read, memory, answer.whose)
             answer.cache = None
 
     def _remove(self, row: int) -> None:
@@ -80,7 +83,7 @@ class Apart:
     def step(self) -> list[tuple[GeneratedAnswer, Next]]:
         scored = []
         for answer in self._answers:
-            scores, answer.cache = self._forward((answer.token,), answer.cache)
+            scores, answer.cache = self._forward((answer.token,), answer.cache, answer.adapter)
             scored.append((answer, Next(scores[-1], int(scores[-1].argmax()))))
         return scored
 

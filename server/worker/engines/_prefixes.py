@@ -11,15 +11,16 @@ LEAST_TOKENS: Final = 16
 """What is shorter is read again as fast as it is found."""
 
 
-Text = tuple[str, tuple[int, ...]]
-"""Whose it is, and its tokens."""
+Whose = tuple[str, str]
+"""A customer, and the adapter that it was read with."""
+Text = tuple[Whose, tuple[int, ...]]
 
 
 class Prefixes:
     """The last ones, up to so many bytes; whoever is asked for goes last.
 
     Each customer begins with texts of its own alone: how fast an answer begins would tell it what
-    others have sent.
+    others have sent. And what one adapter makes of a text is of no use to another.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -27,27 +28,27 @@ class Prefixes:
         self._known: OrderedDict[Text, Memory] = OrderedDict()
         self.bytes = 0
 
-    def keep(self, ids: tuple[int, ...], memory: Memory, customer: str = "") -> None:
+    def keep(self, ids: tuple[int, ...], memory: Memory, whose: Whose = ("", "")) -> None:
         """`memory`: of all `ids`. It is ours from now on."""
         size = _size(memory)
         if len(ids) < LEAST_TOKENS or size > self._most_bytes:
             return
-        for whose, known in list(self._known):
-            if whose == customer and known == ids[: len(known)]:
-                self._drop((whose, known))
-        self._known[customer, ids] = memory
+        for owner, known in list(self._known):
+            if owner == whose and known == ids[: len(known)]:
+                self._drop((owner, known))
+        self._known[whose, ids] = memory
         self.bytes += size
         while self.bytes > self._most_bytes:
             self._drop(next(iter(self._known)))
 
-    def find(self, ids: tuple[int, ...], customer: str = "") -> tuple[int, Memory | None]:
+    def find(self, ids: tuple[int, ...], whose: Whose = ("", "")) -> tuple[int, Memory | None]:
         """How many of the first of `ids` are remembered, and their memory, to be copied. Never
         all of them: the scores after the last one are not remembered."""
         most, found = 0, None
-        for whose, known in self._known:
-            common = _common(known, ids, most) if whose == customer else 0
+        for owner, known in self._known:
+            common = _common(known, ids, most) if owner == whose else 0
             if common > most:
-                most, found = common, (whose, known)
+                most, found = common, (owner, known)
         if found is None or min(most, len(ids) - 1) < LEAST_TOKENS:
             return 0, None
         self._known.move_to_end(found)

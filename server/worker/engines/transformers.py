@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from server.wire.process import Report
 from server.worker.batcher import Batcher
 from server.worker.calls import CallStyle
 from server.worker.engine import Ask, Chat, Delta, Engine, Form, Prepared, Prompt, Say, Style
+from server.worker.engines._adapters import Use, load_adapters, no_adapters, try_adapters
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._context import check_context
 from server.worker.engines._decoding import decoder_of, decoder_showing
@@ -41,6 +42,9 @@ from server.worker.text.detokeniser import Decode
 
 if TYPE_CHECKING:
     from server.worker.engines._grammar import Constraint, Grammars
+
+TAKES: Final = frozenset({"adapters"})
+"""Settings that not every engine understands."""
 
 PREFILL_TOKENS = 512
 """Of a prompt, read in one step, which everybody else waits for."""
@@ -61,8 +65,9 @@ def load(settings: ModelSettings, say: Say) -> Engine:
     try:
         tokenizer = _load_tokenizer(settings, folder, say)
         model = _load_weights(settings, folder, device, say)
+        use = load_adapters(settings, model, say)
         say(Report(state="loading", detail="first step"))
-        return TransformersEngine(settings, model, tokenizer)
+        return TransformersEngine(settings, model, tokenizer, use)
     except StartError:
         raise
     except Exception as error:  # files of strangers fail in strange ways
@@ -74,8 +79,11 @@ def load(settings: ModelSettings, say: Say) -> Engine:
 class TransformersEngine(Engine):
     abilities = ("chat", "completions")
 
-    def __init__(self, settings: ModelSettings, model: Any, tokenizer: Any) -> None:
+    def __init__(
+        self, settings: ModelSettings, model: Any, tokenizer: Any, use: Use = no_adapters
+    ) -> None:
         self._model = model
+        self._use = use
         self._tokenizer = tokenizer
         self._defaults = model.generation_config
         self._vocabulary: int = model.get_output_embeddings().weight.shape[0]
@@ -87,8 +95,9 @@ class TransformersEngine(Engine):
         self._scorer = Scorer(tokenizer)
         self._decoder = decoder_of(tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
+        try_adapters(settings, self._forward)
         self._prefill = _prefill_tokens(model.device.type) if plain else _NO_LIMIT
-        self._group: Together | Apart = Together(model) if plain else Apart(self._forward)
+        self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
         self._style = self._find_style(settings)
         self._grammars: Grammars | None = None
         """Of forms, once somebody has asked for one."""
@@ -169,12 +178,13 @@ class TransformersEngine(Engine):
 
     @torch.inference_mode()
     def _forward(
-        self, ids: tuple[int, ...], cache: Any, *, every: bool = False
+        self, ids: tuple[int, ...], cache: Any, adapter: str = "", *, every: bool = False
     ) -> tuple[Tensor, Any]:
         """Scores of the token after the last of `ids`, or after `every` one, (1 or tokens,
         vocabulary) in float32, and the longer cache."""
         step = torch.tensor([ids], device=self._model.device)
         keep = 0 if every else 1
+        self._use([adapter])
         out = self._model(
             input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=keep
         )

@@ -84,7 +84,8 @@ def _registration(name: str, model: Model, address: str) -> Registration:
     return Registration(
         address=address,
         name=name_here(name),
-        models=(model.name,),
+        models=model.settings.names,
+        parents=dict.fromkeys(model.settings.adapters, model.name),
         abilities=model.engine.abilities,
         speed=model.settings.speed,
         slots=model.settings.slots,

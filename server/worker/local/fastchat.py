@@ -70,6 +70,8 @@ class Lenient(BaseModel):
 
 
 class Generate(Lenient):
+    model: str | None = None
+    """What does not name an adapter is the model itself."""
     prompt: str
     temperature: float = Field(default=1.0, ge=0, le=2)
     top_p: float = Field(default=1.0, ge=0, le=1)
@@ -111,7 +113,7 @@ class FastChatRoutes:
     def status(self) -> WorkerStatus:
         load = self._model.slots.load()
         return WorkerStatus(
-            model_names=(self._model.name,),
+            model_names=self._model.settings.names,
             speed=self._model.settings.speed,
             queue_length=load.running + load.waiting,
         )
@@ -204,8 +206,9 @@ class FastChatRoutes:
         most = room(engine.context_length, prepared.tokens, None, param="messages")
         if params.max_new_tokens is not None and params.max_new_tokens > 0:
             most = min(most, params.max_new_tokens)
+        ask = _ask(params, most, lane, self._model.adapter(params.model or ""))
         text = params.prompt if params.echo else ""
-        async with aclosing(engine.generate(prepared, _ask(params, most, lane))) as deltas:
+        async with aclosing(engine.generate(prepared, ask)) as deltas:
             async for delta in deltas:
                 text += delta.text
                 yield {
@@ -221,7 +224,7 @@ class FastChatRoutes:
                 }
 
 
-def _ask(params: Generate, max_tokens: int, lane: Lane) -> Ask:
+def _ask(params: Generate, max_tokens: int, lane: Lane, adapter: str) -> Ask:
     stop = (params.stop,) if isinstance(params.stop, str) else tuple(params.stop or ())
     return Ask(
         max_tokens=max_tokens,
@@ -233,6 +236,7 @@ def _ask(params: Generate, max_tokens: int, lane: Lane) -> Ask:
         presence_penalty=params.presence_penalty or 0.0,
         stop=stop,
         stop_token_ids=tuple(params.stop_token_ids or ()),
+        adapter=adapter,
         lane=lane,
     )
 

@@ -1,4 +1,4 @@
-"""The one model of this process, and what every route needs beside it."""
+"""The one model of this process with its adapters, and what every route needs beside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Model:
     def __init__(self, settings: ModelSettings, drain: Drain, clock: Clock) -> None:
         self.settings = settings
         self.name = settings.name
-        self.fingerprint = fingerprint_of(settings)
+        self._fingerprints = {name: fingerprint_of(settings, name) for name in settings.names}
         self.slots = Slots(settings.slots, settings.queue, clock)
         self.drain = drain
         self.clock = clock
@@ -64,9 +64,16 @@ class Model:
         check_length(self.engine.context_length, prompt)
         return await self.engine.prepare(prompt)
 
+    def adapter(self, name: str) -> str:
+        """The adapter that is asked for by `name`; empty: none but the model itself."""
+        return name if name in self.settings.adapters else ""
+
+    def fingerprint(self, name: str) -> str:
+        return self._fingerprints[name]
+
     def check(self, name: str, ability: Ability) -> None:
         """Raises `ModelNotFound`, or `BadRequest` for what this model cannot do."""
-        if name != self.name:
+        if name not in self.settings.names:
             raise ModelNotFound(f"The model {name!r} is not served here.", param="model")
         if ability not in self.engine.abilities:
             raise BadRequest(
@@ -85,9 +92,13 @@ _CHANGES_ANSWERS = frozenset(
 )  # fmt: skip
 
 
-def fingerprint_of(settings: ModelSettings) -> str:
-    """OpenAI's `system_fingerprint`: another one where the same seed may give another answer."""
+def fingerprint_of(settings: ModelSettings, name: str = "") -> str:
+    """OpenAI's `system_fingerprint`: another one where the same seed may give another answer.
+
+    `name`: of the model or of one of its adapters.
+    """
     said = settings.model_dump_json(include=set(_CHANGES_ANSWERS))
+    said += settings.adapters.get(name, "")
     return f"fp_{hashlib.sha256(said.encode()).hexdigest()[:10]}"
 
 

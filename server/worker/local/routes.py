@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 
 from server.core.ids import new_id
 from server.core.limits import WRITE_STALL_S
@@ -36,7 +38,10 @@ class OpenAIRoutes:
             ("POST", "/v1/completions"): self.completions,
             ("POST", "/v1/embeddings"): self.embeddings,
             ("GET", MODELS): self.models,
-            ("GET", f"{MODELS}/{self._model.name}"): self.show,
+            **{
+                ("GET", f"{MODELS}/{name}"): partial(self.show, name)
+                for name in self._model.settings.names
+            },
             ("GET", "/worker/stats"): self.stats,
         }
 
@@ -44,9 +49,11 @@ class OpenAIRoutes:
         request = await read_request(ChatRequest, scope, receive)
         self._model.check(request.model, "chat")
         engine, terms = self._model.engine, terms_of(scope)
+        adapter = self._model.adapter(request.model)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = await self._model.prepare(chat_of(request))
-            ask = chat_ask(request, prepared, engine.context_length, terms)
+            wanted = chat_ask(request, prepared, engine.context_length, terms)
+            ask = replace(wanted, adapter=adapter)
             answer = Answer(
                 ChatForm(logprobs=bool(request.logprobs), old_calls=request.functions is not None),
                 engine,
@@ -54,7 +61,7 @@ class OpenAIRoutes:
                 id=new_id("chatcmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,
-                fingerprint=self._model.fingerprint,
+                fingerprint=self._model.fingerprint(request.model),
                 include_usage=request.include_usage,
             )
             if request.stream:
@@ -67,9 +74,13 @@ class OpenAIRoutes:
         request = await read_request(CompletionRequest, scope, receive)
         self._model.check(request.model, "completions")
         engine, terms = self._model.engine, terms_of(scope)
+        adapter = self._model.adapter(request.model)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
-            asks = [completion_ask(request, p, engine.context_length, terms) for p in prepared]
+            asks = [
+                replace(completion_ask(request, p, engine.context_length, terms), adapter=adapter)
+                for p in prepared
+            ]
             made, n = request.candidates, request.n or 1
             echo, silent = bool(request.echo), request.max_tokens == 0
             answer = Answer(
@@ -79,7 +90,7 @@ class OpenAIRoutes:
                 id=new_id("cmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,
-                fingerprint=self._model.fingerprint,
+                fingerprint=self._model.fingerprint(request.model),
                 include_usage=request.include_usage,
                 best=(made, n) if made > n else None,
             )
@@ -106,22 +117,25 @@ class OpenAIRoutes:
             await send_json(send, body)
 
     async def models(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send_json(send, {"object": "list", "data": [self._card()]})
+        cards = [self._card(name) for name in self._model.settings.names]
+        await send_json(send, {"object": "list", "data": cards})
 
-    async def show(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send_json(send, self._card())
+    async def show(self, name: str, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send_json(send, self._card(name))
 
     async def stats(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         slots = self._model.slots
         counts = self._model.load().model_dump()
         await send_json(send, counts | {"slots": slots.slots, "queue": slots.queue})
 
-    def _card(self) -> Json:
+    def _card(self, name: str) -> Json:
         return {
-            "id": self._model.name,
+            "id": name,
             "object": "model",
             "created": self._model.created,
             "owned_by": "shortline",
+            "root": self._model.name,
+            "parent": self._model.name if self._model.adapter(name) else None,
             "context_length": self._model.engine.context_length,
             "abilities": self._model.engine.abilities,
         }

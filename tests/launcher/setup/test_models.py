@@ -73,3 +73,14 @@ def test_a_good_model_comes_back_with_its_folder(home: Home, installation: Insta
 def test_a_model_without_weights_has_no_place(home: Home, installation: Installation) -> None:
     (model,) = check_models([ModelSettings(name="e", engine="echo")], home.root, installation)
     assert model.path == ""
+
+
+def test_adapters_come_back_with_their_folders(home: Home, installation: Installation) -> None:
+    (home.root / "m").mkdir()
+    (home.root / "pirate").mkdir()
+    model = ModelSettings(name="m", path="./m", adapters={"one": "pirate", "two": "./pirate"})
+    (found,) = check_models([model], home.root, installation)
+    assert found.adapters == dict.fromkeys(("one", "two"), str(home.root / "pirate"))
+    lost = model.model_copy(update={"adapters": {"one": "some/name", "two": "bundled:huge"}})
+    with pytest.raises(ConfigError, match=r"model 'm': .*no folder '.*some/name'"):
+        check_models([lost], home.root, installation)

@@ -69,6 +69,14 @@ def test_the_gateway_expects_each_model_once() -> None:
     assert gateway.expected_models == ("a", "m1")
 
 
+def test_an_adapter_is_a_model_that_the_process_of_its_base_serves() -> None:
+    model = ModelSettings(name="a", path="x", adapters={"b": "y", "c": "z"})
+    _, gateway, worker = children(model)
+    assert worker.serves == ("a", "b", "c")
+    assert isinstance(gateway.settings, GatewayProcess)
+    assert gateway.settings.expected_models == ("a", "b", "c")
+
+
 def test_gpus_and_threads_are_in_the_environment_from_the_start() -> None:
     model = ModelSettings(name="a", path="x", gpus=(2, 0), threads=3)
     (plan,) = children(model, wanted=Wanted(local=True))

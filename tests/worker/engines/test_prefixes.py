@@ -31,11 +31,19 @@ def test_a_next_turn_begins_with_the_last_one() -> None:
 
 def test_nobody_begins_with_what_others_have_sent() -> None:
     known = Prefixes(10**6)
-    known.keep(TEXT, memory_of(TEXT), "ann")
-    assert known.find((*TEXT, 99), "bob") == (0, None)
-    assert known.find((*TEXT, 99), "ann")[0] == 40
-    known.keep((*TEXT, 99), memory_of((*TEXT, 99)), "bob")
-    assert known.find((*TEXT, 98), "ann")[0] == 40
+    ann, bob = ("ann", ""), ("bob", "")
+    known.keep(TEXT, memory_of(TEXT), ann)
+    assert known.find((*TEXT, 99), bob) == (0, None)
+    assert known.find((*TEXT, 99), ann)[0] == 40
+    known.keep((*TEXT, 99), memory_of((*TEXT, 99)), bob)
+    assert known.find((*TEXT, 98), ann)[0] == 40
+
+
+def test_what_one_adapter_has_read_is_not_known_to_another() -> None:
+    known = Prefixes(10**6)
+    known.keep(TEXT, memory_of(TEXT), ("ann", "pirate"))
+    assert known.find((*TEXT, 99), ("ann", "")) == (0, None)
+    assert known.find((*TEXT, 99), ("ann", "pirate"))[0] == 40
 
 
 def test_the_last_token_is_always_read() -> None:

@@ -1,0 +1,150 @@
+"""LoRA adapters over one model: each row of a pass is read with its own, or with none.
+
+All adapters of a layer lie side by side, as one pair of matrices, and what does not belong to a
+row is taken out in between. So a pass costs two more products for a layer, however many adapters
+it mixes. `peft`'s own layers go through them one by one: with three, a step of the bundled model
+takes two and a half times as long.
+
+Source: Hu et al. 2021, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from server.core.errors import StartError
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import Say
+from server.worker.engines._adapter_files import BadAdapter
+
+Use = Callable[[Sequence[str]], None]
+"""Says which adapter each row of the next passes is read with."""
+NONE: Final = ""
+"""The name of no adapter: the model's own words."""
+_NOBODY: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What one adapter adds to one layer: `up @ down`."""
+
+    down: Tensor
+    """(rank, width of what the layer reads)"""
+    up: Tensor
+    """(width of what it writes, rank), scaled."""
+
+
+class Adapters:
+    """Over one model, whose layers it hooks. One thread uses both."""
+
+    def __init__(self, model: Any, adapters: Mapping[str, Mapping[str, Pair]]) -> None:
+        """`adapters`: by name, what each adds to which layer of `model`."""
+        self._numbers = {NONE: _NOBODY} | {name: at for at, name in enumerate(adapters)}
+        self._now: Sequence[str] = ()
+        self._rows: Tensor | None = None
+        """Whose each row is, (rows, 1, 1); None: all are `_one`'s."""
+        self._one = _NOBODY
+        self._masks: dict[tuple[int, ...], Tensor] = {}
+        for path in sorted({path for layers in adapters.values() for path in layers}):
+            pairs = {
+                self._numbers[name]: layers[path]
+                for name, layers in adapters.items()
+                if path in layers
+            }
+            model.get_submodule(path).register_forward_hook(_Layer(self, path, pairs))
+
+    def use(self, names: Sequence[str]) -> None:
+        """From now on: whose each row of a pass is."""
+        if names == self._now:
+            return
+        self._now = names
+        self._masks.clear()
+        numbers = [self._numbers[name] for name in names]
+        self._one = numbers[0]
+        same = all(number == self._one for number in numbers)
+        self._rows = None if same else torch.tensor(numbers)[:, None, None]
+
+    @property
+    def one(self) -> int | None:
+        """The adapter of all rows; None: they differ."""
+        return self._one if self._rows is None else None
+
+    def mask(self, owners: tuple[int, ...], device: torch.device) -> Tensor:
+        """Which columns each row keeps, (rows, 1, columns), where each has an owner. Most layers
+        share one."""
+        known = self._masks.get(owners)
+        if known is None or known.device != device:
+            assert self._rows is not None
+            known = (self._rows == torch.tensor(owners)).to(device)
+            self._masks[owners] = known
+        return known
+
+
+class _Layer:
+    """The adapters of one layer, called after it."""
+
+    def __init__(self, adapters: Adapters, path: str, pairs: Mapping[int, Pair]) -> None:
+        self._adapters = adapters
+        self._path = path
+        self._down = torch.cat([pair.down for pair in pairs.values()])
+        self._up = torch.cat([pair.up for pair in pairs.values()], dim=1)
+        self._owners = tuple(at for at, pair in pairs.items() for _ in range(len(pair.down)))
+        self._spans = {at: _span(self._owners, at) for at in pairs}
+
+    def __call__(self, _layer: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        one = self._adapters.one
+        if one is None:
+            mask = self._adapters.mask(self._owners, self._down.device)
+            inner = torch.where(mask, self._read(args[0], self._down), 0)
+            return self._added(out, inner, self._up)
+        span = self._spans.get(one)
+        if span is None:
+            return out
+        return self._added(out, self._read(args[0], self._down[span]), self._up[:, span])
+
+    def _read(self, read: Tensor, down: Tensor) -> Tensor:
+        if read.dim() != 3:  # experts read tokens of all rows, one after another
+            raise StartError(f"its layer {self._path} does not tell whose row it reads")
+        return functional.linear(read.to(down.device, down.dtype), down)
+
+    @staticmethod
+    def _added(out: Tensor, inner: Tensor, up: Tensor) -> Tensor:
+        return out + functional.linear(inner, up).to(out.device, out.dtype)
+
+
+def no_adapters(_names: Sequence[str]) -> None:
+    """`Use` of a model that has none."""
+
+
+def load_adapters(settings: ModelSettings, model: Any, say: Say) -> Use:
+    """Raises `StartError`."""
+    if not settings.adapters:
+        return no_adapters
+    say(Report(state="loading", detail=f"{len(settings.adapters)} adapters"))
+    from server.worker.engines._lora import read_adapters  # importing peft costs seconds
+
+    return Adapters(model, read_adapters(settings, model)).use
+
+
+def try_adapters(settings: ModelSettings, forward: Callable[..., tuple[Tensor, Any]]) -> None:
+    """`forward`: as the engine's. Raises `StartError` for one that does not work."""
+    for name in settings.adapters:
+        try:
+            scores, _ = forward((0,), None, name)
+        except StartError as error:
+            raise BadAdapter(settings.name, name, f"cannot be used: {error}") from error
+        if not bool(torch.isfinite(scores).all()):
+            raise BadAdapter(settings.name, name, "is broken: the scores are not numbers")
+
+
+def _span(owners: tuple[int, ...], owner: int) -> slice:
+    """Where `owner`'s columns are: they lie side by side."""
+    start = owners.index(owner)
+    return slice(start, start + owners.count(owner))
