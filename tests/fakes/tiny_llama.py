@@ -41,7 +41,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def make_tiny_llama(
-    folder: Path, *, template: str | None = TEMPLATE, context: int = CONTEXT
+    folder: Path, *, template: str | None = TEMPLATE, context: int = CONTEXT, width: int = 32
 ) -> Path:
     """Always the same model; `template` None: without a chat template."""
     words = tokenizer()
@@ -50,8 +50,8 @@ def make_tiny_llama(
     torch.manual_seed(7)
     config = LlamaConfig(
         vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

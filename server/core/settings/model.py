@@ -38,6 +38,9 @@ class ModelSettings(Section):
     """The most to use of each GPU, such as `20GiB`."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`."""
+    quantization: Literal["bitsandbytes-8bit", "bitsandbytes-4bit"] | None = None
+    """`bitsandbytes-8bit` or `bitsandbytes-4bit` makes the weights smaller while they are loaded;
+    none: they stay as they are, quantised or not."""
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads for one step; none: torch decides."""
     slots: int = Field(default=4, ge=1, le=1024)

@@ -16,7 +16,7 @@ from server.worker.engine import Engine, Load, Say
 from server.worker.engines._adapter_files import check_adapters
 from server.worker.engines._weights import check_place
 
-_NOT_EVERYWHERE: Final = ("adapters",)
+_NOT_EVERYWHERE: Final = ("adapters", "quantization")
 """Settings that an engine's file has in `TAKES`, where it understands them."""
 
 

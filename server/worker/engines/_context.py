@@ -1,10 +1,10 @@
-"""Whether a model can read as far as the operator says."""
+"""How far a model can read, and whether that is as far as the operator says."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -12,6 +12,18 @@ from server.core.errors import StartError
 from server.core.settings import ModelSettings
 
 log = logging.getLogger(__name__)
+
+NO_LIMIT: Final = 10**9
+"""Tokenizers say something larger when they know no limit."""
+_FALLBACK: Final = 2048
+
+
+def context_of(model: Any, tokenizer: Any) -> int:
+    config = model.config.get_text_config()
+    length = getattr(config, "max_position_embeddings", None)
+    if length is None and tokenizer.model_max_length < NO_LIMIT:
+        length = tokenizer.model_max_length
+    return int(length or _FALLBACK)
 
 
 def check_context(settings: ModelSettings, config: Any, positions: int | None = None) -> None:

@@ -29,11 +29,12 @@ from server.worker.calls import CallStyle
 from server.worker.engine import Ask, Chat, Delta, Engine, Form, Prepared, Prompt, Say, Style
 from server.worker.engines._adapters import Use, load_adapters, no_adapters, try_adapters
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
-from server.worker.engines._context import check_context
+from server.worker.engines._context import NO_LIMIT, check_context, context_of
 from server.worker.engines._decoding import decoder_of, decoder_showing
 from server.worker.engines._device import pick_device, pick_dtype, placement
 from server.worker.engines._groups import Apart, Together
 from server.worker.engines._prompts import Prompter, TokenPrompt
+from server.worker.engines._quantised import quantisation
 from server.worker.engines._sampling import Sampler, Sampling
 from server.worker.engines._scores import Scorer
 from server.worker.engines._weights import find_model, reason
@@ -43,16 +44,13 @@ from server.worker.text.detokeniser import Decode
 if TYPE_CHECKING:
     from server.worker.engines._grammar import Constraint, Grammars
 
-TAKES: Final = frozenset({"adapters"})
+TAKES: Final = frozenset({"adapters", "quantization"})
 """Settings that not every engine understands."""
 
 PREFILL_TOKENS = 512
 """Of a prompt, read in one step, which everybody else waits for."""
 CPU_PREFILL_TOKENS = 64
 """The same on a CPU, which gains little by longer pieces: a fifth on the bundled model."""
-_FALLBACK_CONTEXT = 2048
-_NO_LIMIT = 10**9
-"""Tokenizers say something larger when they know no limit."""
 
 
 def load(settings: ModelSettings, say: Say) -> Engine:
@@ -86,9 +84,9 @@ class TransformersEngine(Engine):
         self._use = use
         self._tokenizer = tokenizer
         self._defaults = model.generation_config
-        self._vocabulary: int = model.get_output_embeddings().weight.shape[0]
+        self._vocabulary = _vocabulary_of(model)
         check_context(settings, model.config.get_text_config())
-        self.context_length: int = settings.context_length or _context_of(model, tokenizer)
+        self.context_length: int = settings.context_length or context_of(model, tokenizer)
         self._conversation = _conversation_of(settings, tokenizer)
         self._ends = _end_tokens(model, tokenizer)
         self._prompter = Prompter(tokenizer, self._conversation, self._ends)
@@ -96,7 +94,7 @@ class TransformersEngine(Engine):
         self._decoder = decoder_of(tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
         try_adapters(settings, self._forward)
-        self._prefill = _prefill_tokens(model.device.type) if plain else _NO_LIMIT
+        self._prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
         self._style = self._find_style(settings)
         self._grammars: Grammars | None = None
@@ -238,6 +236,7 @@ def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) 
         dtype=pick_dtype(settings, device),
         output_loading_info=True,
         **placement(settings, device),
+        **quantisation(settings, folder, device),
     )
     model, info = loaded
     missing = sorted(info["missing_keys"])
@@ -249,12 +248,10 @@ def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) 
     return model.eval()
 
 
-def _context_of(model: Any, tokenizer: Any) -> int:
-    config = model.config.get_text_config()
-    length = getattr(config, "max_position_embeddings", None)
-    if length is None and tokenizer.model_max_length < _NO_LIMIT:
-        length = tokenizer.model_max_length
-    return int(length or _FALLBACK_CONTEXT)
+def _vocabulary_of(model: Any) -> int:
+    """Tokens that it has scores for. The shape of packed weights does not tell."""
+    head = model.get_output_embeddings()
+    return int(getattr(head, "out_features", None) or head.weight.shape[0])
 
 
 def _conversation_of(settings: ModelSettings, tokenizer: Any) -> str | None:

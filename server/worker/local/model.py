@@ -86,7 +86,7 @@ class Model:
 
 _CHANGES_ANSWERS = frozenset(
     {
-        "engine", "path", "device", "dtype", "threads", "context_length",
+        "engine", "path", "device", "dtype", "quantization", "threads", "context_length",
         "conversation_template", "options",
     }
 )  # fmt: skip
