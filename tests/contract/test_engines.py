@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ import pytest
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES
+from server.worker import engines
 from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt, Text, Tokens, Turn
 from server.worker.engines import kinds, load_engine, loader
 from tests.fakes.engines import Said, kinds_that, settings_for
+from tests.fakes.tiny_lora import make_tiny_lora
 
 WORDS = "one two three four five 你好 世界 🙂 six seven eight nine ten"
 TALK = Chat((Turn("system", "Be brief."), Turn("user", WORDS)))
@@ -266,6 +269,23 @@ async def test_fewer_dimensions_are_the_first_ones(embedder: Engine) -> None:
 
 async def test_token_inputs_are_embedded(embedder: Engine) -> None:
     assert len((await embedder.embed([(100, 101), "hi"])).vectors) == 2
+
+
+@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("field", ["adapters", "quantization"])
+def test_what_it_does_not_take_is_refused(
+    kind: str, field: str, tiny_llama: Path, tmp_path: Path
+) -> None:
+    loader(kind)
+    if field in getattr(import_module(f"{engines.__name__}.{kind}"), "TAKES", ()):
+        return
+    more = {
+        "adapters": {"odd": str(make_tiny_lora(tmp_path, tiny_llama))},
+        "quantization": "bitsandbytes-4bit",
+    }
+    wanted = settings_for(kind, tiny_llama).model_copy(update={field: more[field]})
+    with pytest.raises(StartError, match=rf"the engine '{kind}' takes no {field}"):
+        load_engine(wanted, Said())
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are() -> None:

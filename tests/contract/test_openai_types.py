@@ -26,7 +26,7 @@ from server.wire.fleet import SECRET_HEADER
 from tests.fakes.worker import ECHO, SECRET, Worker, local_worker
 
 BUNDLED = ModelSettings(name="mini", path="bundled:shortline-mini", device="cpu", threads=1)
-OURS = {"reasoning_content", "stop_reason", "context_length", "abilities"}
+OURS = {"reasoning_content", "stop_reason", "context_length", "abilities", "root", "parent"}
 """Fields beyond OpenAI's."""
 ASKED: list[dict[str, Any]] = [
     {},

@@ -2,8 +2,8 @@
 
 All adapters of a layer lie side by side, as one pair of matrices, and what does not belong to a
 row is taken out in between. So a pass costs two more products for a layer, however many adapters
-it mixes. `peft`'s own layers go through them one by one: with three, a step of the bundled model
-takes two and a half times as long.
+it mixes; of many, those that it needs are copied out. `peft`'s own layers go through them one by
+one: with three, a step of the bundled model takes two and a half times as long.
 
 Source: Hu et al. 2021, section 4.1.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ Use = Callable[[Sequence[str]], None]
 NONE: Final = ""
 """The name of no adapter: the model's own words."""
 _NOBODY: Final = -1
+_FEW: Final = 0.5
+"""Of all columns of a layer: so many or less are worth a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ class Adapters:
         """`adapters`: by name, what each adds to which layer of `model`."""
         self._numbers = {NONE: _NOBODY} | {name: at for at, name in enumerate(adapters)}
         self._now: Sequence[str] = ()
-        self._rows: Tensor | None = None
-        """Whose each row is, (rows, 1, 1); None: all are `_one`'s."""
-        self._one = _NOBODY
-        self._masks: dict[tuple[int, ...], Tensor] = {}
+        self._rows = torch.zeros(0, 1, 1)
+        """Whose each row is, (rows, 1, 1)."""
+        self._masks: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
+        self.here: frozenset[int] = frozenset({_NOBODY})
+        """Those of all rows, `_NOBODY` included."""
         for path in sorted({path for layers in adapters.values() for path in layers}):
             pairs = {
                 self._numbers[name]: layers[path]
@@ -67,24 +70,25 @@ class Adapters:
         self._now = names
         self._masks.clear()
         numbers = [self._numbers[name] for name in names]
-        self._one = numbers[0]
-        same = all(number == self._one for number in numbers)
-        self._rows = None if same else torch.tensor(numbers)[:, None, None]
-
-    @property
-    def one(self) -> int | None:
-        """The adapter of all rows; None: they differ."""
-        return self._one if self._rows is None else None
+        self.here = frozenset(numbers)
+        self._rows = torch.tensor(numbers)[:, None, None]
 
     def mask(self, owners: tuple[int, ...], device: torch.device) -> Tensor:
         """Which columns each row keeps, (rows, 1, columns), where each has an owner. Most layers
         share one."""
-        known = self._masks.get(owners)
-        if known is None or known.device != device:
-            assert self._rows is not None
+        known = self._masks.get((owners, device))
+        if known is None:
             known = (self._rows == torch.tensor(owners)).to(device)
-            self._masks[owners] = known
+            self._masks[owners, device] = known
         return known
+
+
+class _Columns(NamedTuple):
+    """Of one layer."""
+
+    down: Tensor
+    up: Tensor
+    owners: tuple[int, ...]
 
 
 class _Layer:
@@ -93,24 +97,45 @@ class _Layer:
     def __init__(self, adapters: Adapters, path: str, pairs: Mapping[int, Pair]) -> None:
         self._adapters = adapters
         self._path = path
-        self._down = torch.cat([pair.down for pair in pairs.values()])
-        self._up = torch.cat([pair.up for pair in pairs.values()], dim=1)
-        self._owners = tuple(at for at, pair in pairs.items() for _ in range(len(pair.down)))
-        self._spans = {at: _span(self._owners, at) for at in pairs}
+        self._all = _Columns(
+            torch.cat([pair.down for pair in pairs.values()]),
+            torch.cat([pair.up for pair in pairs.values()], dim=1),
+            tuple(at for at, pair in pairs.items() for _ in range(len(pair.down))),
+        )
+        self._spans = {at: _span(self._all.owners, at) for at in pairs}
+        self._few: tuple[frozenset[int], _Columns] = (frozenset(), self._all)
 
     def __call__(self, _layer: Any, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        one = self._adapters.one
-        if one is None:
-            mask = self._adapters.mask(self._owners, self._down.device)
-            inner = torch.where(mask, self._read(args[0], self._down), 0)
-            return self._added(out, inner, self._up)
-        span = self._spans.get(one)
-        if span is None:
+        here = self._adapters.here
+        if here.isdisjoint(self._spans):
             return out
-        return self._added(out, self._read(args[0], self._down[span]), self._up[:, span])
+        if len(here) == 1:
+            (span,) = (self._spans[at] for at in here)
+            inner = self._read(args[0], self._all.down[span])
+            return self._added(out, inner, self._all.up[:, span])
+        down, up, owners = self._columns(here)
+        inner = self._read(args[0], down)
+        mask = self._adapters.mask(owners, down.device)
+        return self._added(out, torch.where(mask, inner, 0), up)
+
+    def _columns(self, here: frozenset[int]) -> _Columns:
+        """At least those of `here`; of many adapters, a copy of the few that are needed."""
+        here = here.intersection(self._spans)
+        if self._few[0] != here:
+            spans = [self._spans[at] for at in sorted(here)]
+            count = sum(span.stop - span.start for span in spans)
+            few = self._all
+            if count <= len(few.owners) * _FEW:
+                few = _Columns(
+                    torch.cat([few.down[span] for span in spans]),
+                    torch.cat([few.up[:, span] for span in spans], dim=1),
+                    tuple(owner for span in spans for owner in few.owners[span]),
+                )
+            self._few = here, few
+        return self._few[1]
 
     def _read(self, read: Tensor, down: Tensor) -> Tensor:
-        if read.dim() != 3:  # experts read tokens of all rows, one after another
+        if read.dim() != 3:
             raise StartError(f"its layer {self._path} does not tell whose row it reads")
         return functional.linear(read.to(down.device, down.dtype), down)
 

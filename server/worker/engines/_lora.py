@@ -89,6 +89,8 @@ def _shapes(layers: Mapping[str, LoraLayer]) -> dict[str, tuple[int, ...]]:
     for path, layer in layers.items():
         if _PART not in layer.lora_A or type(layer.lora_A[_PART]) is not torch.nn.Linear:
             raise ValueError(f"{path} is no linear layer")
+        if ".experts." in path:  # they read tokens of all rows, one after another
+            raise ValueError(f"{path} does not know whose row it reads")
         for key, side in zip(_keys(path), (layer.lora_A, layer.lora_B), strict=True):
             shapes[key] = tuple(side[_PART].weight.shape)
     return shapes

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -156,6 +158,38 @@ def test_a_row_is_not_spoiled_by_what_others_have_beside_it() -> None:
     torch.testing.assert_close(layer(read)[1, 0], plain + 3)
     adapters.use(["calm", "loud"])
     assert torch.isfinite(layer(read)[0]).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_row_has_what_its_own_adapter_adds_however_many_there_are(seed: int) -> None:
+    torch.manual_seed(seed)
+    random = Random(seed)
+    names = [f"a{at}" for at in range(7)]
+    layers = [str(at) for at in range(3)]
+    model = torch.nn.Sequential(*(torch.nn.Linear(6, 6) for _ in layers))
+    adapters = {
+        name: {
+            layer: Pair(torch.randn(rank, 6), torch.randn(6, rank))
+            for layer in layers
+            if random.random() < 0.7
+            for rank in [random.randint(1, 3)]
+        }
+        for name in names
+    }
+    plain = deepcopy(model)
+    together = Adapters(model, adapters)
+    for _ in range(30):
+        rows = random.choices(["", *names], k=random.randint(1, 6))
+        read = torch.randn(len(rows), 2, 6)
+        together.use(rows)
+        expected = []
+        for row, name in zip(read, rows, strict=True):
+            for layer in layers:
+                pair = adapters.get(name, {}).get(layer)
+                more = row @ (pair.up @ pair.down).T if pair else 0
+                row = plain.get_submodule(layer)(row) + more
+            expected.append(row)
+        torch.testing.assert_close(model(read), torch.stack(expected), atol=1e-3, rtol=1e-4)
 
 
 def _ones() -> tuple[torch.Tensor, torch.Tensor]:
