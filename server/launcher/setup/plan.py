@@ -276,9 +276,7 @@ def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dic
 
 def _chat_models(choice: Choice) -> tuple[str, ...]:
     """Those that people can talk with."""
-    local = [
-        name for model in choice.models if model.engine not in _SILENT for name in model.names
-    ]
+    local = [name for model in choice.models if model.engine not in _SILENT for name in model.names]
     online = [
         model.name
         for provider in choice.providers
