@@ -27,23 +27,25 @@ def choose(
     if problems:
         raise ConfigError(problems)
     choice = Choice(
-        tuple(m for m in models if wanted.local and _takes(wanted, m.name, m.enabled)),
-        tuple(p for p in providers if wanted.online and _takes(wanted, p.settings.name, p.is_on)),
+        tuple(m for m in models if wanted.local and _takes(wanted, m.names, m.enabled)),
+        tuple(
+            p for p in providers if wanted.online and _takes(wanted, (p.settings.name,), p.is_on)
+        ),
     )
     if wanted.workers and not wanted.gateway and not choice.models and not choice.providers:
         raise ConfigError(_nothing(wanted, providers))
     return choice
 
 
-def _takes(wanted: Wanted, name: str, by_default: bool) -> bool:
-    """A model that is not enabled is started when it is named."""
-    return name in wanted.names if wanted.names else by_default
+def _takes(wanted: Wanted, names: Sequence[str], by_default: bool) -> bool:
+    """A model that is not enabled is started when it is named, or one of its adapters."""
+    return any(name in wanted.names for name in names) if wanted.names else by_default
 
 
 def _unknown(
     wanted: Wanted, models: Sequence[ModelSettings], providers: Sequence[Provider]
 ) -> list[str]:
-    local = [model.name for model in models]
+    local = [name for model in models for name in model.names]
     online = [provider.settings.name for provider in providers]
     return [
         f"no model is called {name!r}; configs/fleet.yaml has: {', '.join(local) or 'none'}; "
@@ -65,7 +67,7 @@ def _not_asked_for(
     wanted: Wanted, models: Sequence[ModelSettings], providers: Sequence[Provider]
 ) -> list[str]:
     """A name that the other flags leave nothing of."""
-    startable = [m.name for m in models if wanted.local]
+    startable = [name for m in models if wanted.local for name in m.names]
     startable += [p.settings.name for p in providers if wanted.online]
     return [
         f"-n {name}: the other flags do not start it; local models need -m, --llm-api or -a "

@@ -51,6 +51,20 @@ def check_adapters(settings: ModelSettings) -> None:
             raise BadAdapter(settings.name, name, why)
 
 
+def own_template(folder: Path) -> str:
+    """The chat template that an adapter brings, empty: none."""
+    try:
+        return (folder / "chat_template.jinja").read_text("utf-8")
+    except FileNotFoundError:
+        pass
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return ""
+    template = said.get("chat_template") if isinstance(said, dict) else None
+    return template if isinstance(template, str) else ""
+
+
 def _fault(folder: Path) -> str:
     """What is wrong with it, empty: nothing."""
     if not folder.is_dir():

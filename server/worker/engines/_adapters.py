@@ -10,8 +10,10 @@ Source: Hu et al. 2021, section 4.1.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -22,7 +24,9 @@ from server.core.errors import StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.engine import Say
-from server.worker.engines._adapter_files import BadAdapter
+from server.worker.engines._adapter_files import BadAdapter, own_template
+
+log = logging.getLogger(__name__)
 
 Use = Callable[[Sequence[str]], None]
 """Says which adapter each row of the next passes is read with."""
@@ -148,14 +152,26 @@ def no_adapters(_names: Sequence[str]) -> None:
     """`Use` of a model that has none."""
 
 
-def load_adapters(settings: ModelSettings, model: Any, say: Say) -> Use:
+def load_adapters(settings: ModelSettings, model: Any, tokenizer: Any, say: Say) -> Use:
     """Raises `StartError`."""
     if not settings.adapters:
         return no_adapters
     say(Report(state="loading", detail=f"{len(settings.adapters)} adapters"))
+    _compare_templates(settings, tokenizer.chat_template)
     from server.worker.engines._lora import read_adapters  # importing peft costs seconds
 
     return Adapters(model, read_adapters(settings, model)).use
+
+
+def _compare_templates(settings: ModelSettings, template: Any) -> None:
+    """The model's own makes all prompts; whoever trained with another one is told."""
+    for name, folder in settings.adapters.items():
+        own = own_template(Path(folder).expanduser())
+        if own and (not isinstance(template, str) or own.strip() != template.strip()):
+            log.warning(
+                "an adapter brings another chat template; the model's is used",
+                extra={"model": settings.name, "adapter": name},
+            )
 
 
 def try_adapters(settings: ModelSettings, forward: Callable[..., tuple[Tensor, Any]]) -> None:

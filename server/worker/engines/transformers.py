@@ -63,7 +63,7 @@ def load(settings: ModelSettings, say: Say) -> Engine:
     try:
         tokenizer = _load_tokenizer(settings, folder, say)
         model = _load_weights(settings, folder, device, say)
-        use = load_adapters(settings, model, say)
+        use = load_adapters(settings, model, tokenizer, say)
         say(Report(state="loading", detail="first step"))
         return TransformersEngine(settings, model, tokenizer, use)
     except StartError:

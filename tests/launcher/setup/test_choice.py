@@ -45,6 +45,12 @@ def test_a_model_that_is_not_enabled_is_started_by_its_name() -> None:
     assert names(choose(wanted, MODELS, PROVIDERS)) == ["off"]
 
 
+def test_the_name_of_an_adapter_starts_the_model_that_it_stands_over() -> None:
+    tuned = model("base", enabled=False).model_copy(update={"adapters": {"pirate": "x"}})
+    wanted = Wanted(gateway=True, local=True, names=("pirate",))
+    assert names(choose(wanted, [*MODELS, tuned], PROVIDERS)) == ["base"]
+
+
 def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
     wanted = Wanted(gateway=True, local=True, names=("c", "d"))
     with pytest.raises(ConfigError) as caught:

@@ -23,6 +23,7 @@ from server.worker.engines import transformers as engine_file
 from server.worker.engines._adapters import Adapters, Pair
 from server.worker.engines._prompts import TokenPrompt
 from tests.fakes.engines import Said
+from tests.fakes.tiny_llama import TEMPLATE
 from tests.fakes.tiny_lora import make_tiny_lora, said_by_peft
 
 PROMPTS = ["hello world, how are", "你好，世界。🙂", "a", "hello world, how are you today?"]
@@ -280,6 +281,18 @@ def test_an_engine_without_adapters_says_so(tiny_llama: Path, folders: dict[str,
     wanted = ModelSettings(name="m", engine="echo", adapters={"all": str(folders["all"])})
     with pytest.raises(StartError, match="the engine 'echo' takes no adapters"):
         load_engine(wanted, Said())
+
+
+@pytest.mark.parametrize("file", ["chat_template.jinja", "tokenizer_config.json"])
+def test_that_it_brings_another_chat_template_is_logged(
+    tiny_llama: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    folder = make_tiny_lora(tmp_path, tiny_llama)
+    for template, told in ((TEMPLATE, False), ("{{ messages }}", True)):
+        text = template if file.endswith("jinja") else json.dumps({"chat_template": template})
+        (folder / file).write_text(text)
+        load_engine(settings(tiny_llama, {"odd": folder}), Said()).close()
+        assert ("another chat template" in caplog.text) is told
 
 
 def test_that_it_says_it_is_for_another_model_is_logged(
