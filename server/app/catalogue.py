@@ -23,9 +23,9 @@ class FleetCatalogue:
         """Remember what can chat now."""
         known = self._known()
         for worker in known.workers:
-            if "chat" in worker.abilities:
-                for name in worker.models:
-                    self._seen[name] = ChatModel(name, worker.context_length, _repeats(worker))
+            for name in worker.models:
+                if "chat" in worker.abilities_of(name):
+                    self._seen[name] = ChatModel(name, worker.context_of(name), _repeats(worker))
         for name, listed in known.listed.items():
             if "chat" in listed.abilities:
                 self._seen[name] = ChatModel(name, listed.context_length)

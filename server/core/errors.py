@@ -7,6 +7,8 @@
     │  ├─ ConnectFailed         nothing was sent, so another worker may be asked
     │  ├─ CutOff                the peer hung up in mid-answer
     │  └─ BadAnswer             not HTTP, or over a limit
+    │     ├─ KeyRefused         it does not take our key, or wants one
+    │     └─ OwnGateway         it is this very fleet: requests would go in a circle
     └─ RequestError             has an HTTP status and OpenAI's type and code
        ├─ BadRequest            400  invalid_request_error
        │  └─ ContextLengthExceeded   context_length_exceeded
@@ -70,6 +72,14 @@ class CutOff(TransportError):
 
 
 class BadAnswer(TransportError):
+    pass
+
+
+class KeyRefused(BadAnswer):
+    pass
+
+
+class OwnGateway(BadAnswer):
     pass
 
 

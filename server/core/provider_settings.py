@@ -33,8 +33,11 @@ class ProviderSettings(Section):
     """False keeps it off even with its variables set."""
     models: tuple[ProviderModel, ...] = ()
     """Empty: ask the provider at start, and again until it is there."""
+    server: bool = False
+    """True: a server of your own. Which one it is (vLLM, SGLang, Ollama, llama.cpp, TGI) is found
+    out by asking it, and models that come and go there come and go here."""
     abilities: tuple[Literal["chat", "completions", "embeddings", "rerank"], ...] = ("chat",)
-    """Of `chat`, `completions`, `embeddings`, `rerank`."""
+    """Of `chat`, `completions`, `embeddings`, `rerank`; of a `server` empty: what it tells."""
     slots: int = Field(default=64, ge=1, le=4096)
     """Requests sent to it at the same time."""
     speed: float = Field(default=1.0, gt=0)

@@ -3,4 +3,7 @@ from server.web.process import run
 from server.wire.process import GatewayProcess
 
 if __name__ == "__main__":
-    run(GatewayProcess, lambda settings, drain, _say, address: create_app(settings, drain, address))
+    run(
+        GatewayProcess,
+        lambda settings, drain, say, address: create_app(settings, drain, address, say=say),
+    )

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from server.core.clock import Clock, SystemClock
 from server.core.errors import Forbidden, MethodNotAllowed, NotFound, RequestError
 from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
 from server.gateway.admin.routes import ROUTES, RoutesAdmin
+from server.gateway.admin.servers import SERVERS, Say, ServersAdmin
 from server.gateway.admission import key_or_secret
 from server.gateway.asked import DETOKENIZE, TIMEOUT_HEADER, TOKENIZE
 from server.gateway.dialects.anthropic.messages import MESSAGES, Messages
 from server.gateway.dialects.edge import DialectEdge
 from server.gateway.dialects.responses.responses import RESPONSES, Responses
-from server.gateway.models import list_models, show_model
+from server.gateway.fleet import Fleet
+from server.gateway.models import MODELS, list_models, show_model, told_to
 from server.gateway.ours import OURS
 from server.gateway.parts import Parts
 from server.gateway.relay import RECORDED
+from server.gateway.routes import Routes
 from server.gateway.sight.metrics import CONTENT_TYPE
 from server.gateway.sight.sight import Sight
 from server.ledger.key import Key
-from server.web.asgi import JSON, ASGIApp, Receive, Scope, Send, send_json, send_whole
+from server.web.asgi import JSON, ASGIApp, Receive, Scope, Send, header, send_json, send_whole
 from server.web.drain import Drain
 from server.web.edge import Edge, known_host
 from server.web.lifespan import with_lifespan
 from server.web.origins import Origins
-from server.wire.fleet import Ability
+from server.wire.fleet import FLEET_HEADER, Ability
 from server.wire.process import GatewayProcess
 from server.wire.rerank import OTHER_PATHS, RERANK
 
@@ -39,26 +43,33 @@ RELAYED: dict[str, Ability] = {
     TOKENIZE.decode(): "chat",
     DETOKENIZE.decode(): "completions",
 }
-MODELS = "/v1/models"
 METRICS = "/metrics"
 PARAMS = frozenset({"model", "stream", TIMEOUT_HEADER.decode()})
 """What can be wrong in a request that is relayed; other names are a client's own words."""
 OPENAPI = "/openapi.json"
+Tell = Callable[[Fleet, Routes, int], dict[str, Any]]
+_FLEET = FLEET_HEADER.encode()
 
 
 def create_app(
-    settings: GatewayProcess, drain: Drain, address: str = "", *, clock: Clock | None = None
+    settings: GatewayProcess,
+    drain: Drain,
+    address: str = "",
+    *,
+    say: Say | None = None,
+    clock: Clock | None = None,
 ) -> ASGIApp:
-    """`address`: where the other gateways reach this one. Raises `StartError`."""
+    """`address`: where the other gateways reach this one; `say`: to the launcher. Raises
+    `StartError`."""
     clock = clock or SystemClock()
     parts = Parts(settings, drain, address, clock)
-    gateway = Gateway(parts, clock)
+    gateway = Gateway(parts, settings, clock, say)
     return with_lifespan(_edge(gateway, parts, settings, drain), gateway.running)
 
 
 def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) -> Edge:
     """What a request meets first; `parts` must be running."""
-    return _edge(Gateway(parts, clock), parts, settings, drain)
+    return _edge(Gateway(parts, settings, clock), parts, settings, drain)
 
 
 def _edge(gateway: Gateway, parts: Parts, settings: GatewayProcess, drain: Drain) -> Edge:
@@ -79,7 +90,10 @@ def _edge(gateway: Gateway, parts: Parts, settings: GatewayProcess, drain: Drain
 class Gateway:
     """Routes by path; there are too few of them for a router."""
 
-    def __init__(self, parts: Parts, clock: Clock) -> None:
+    def __init__(
+        self, parts: Parts, settings: GatewayProcess, clock: Clock, say: Say | None = None
+    ) -> None:
+        """`say`: what the launcher shall hear."""
         self._parts = parts
         self._relay = parts.relay
         self._created = int(clock.wall())
@@ -93,6 +107,8 @@ class Gateway:
             keys = KeysAdmin(parts.ledger, parts.customers, clock)
             routes = RoutesAdmin(parts.ledger, parts.customers, parts.routes, parts.fleet.models)
             self._apps |= {KEYS: keys, USAGE: keys, ROUTES: routes}
+            if say is not None and settings.joined_file:
+                self._apps[SERVERS] = ServersAdmin(settings, parts.fleet, parts.http, say)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -133,12 +149,13 @@ class Gateway:
         elif path.startswith(OURS):
             await send_json(send, await parts.ours.tell(path))
         else:
-            await send_json(send, self._models(path, scope["state"].get("key")))
+            tell = list_models if header(scope, _FLEET) is None else told_to
+            await send_json(send, self._models(path, scope["state"].get("key"), tell))
 
-    def _models(self, path: str, key: Key | None) -> object:
+    def _models(self, path: str, key: Key | None, tell: Tell) -> object:
         """Those that are there for `key`. Raises `ModelNotFound`."""
         parts = self._parts
-        listed = list_models(parts.fleet, parts.routes, self._created)
+        listed = tell(parts.fleet, parts.routes, self._created)
         mine = [model for model in listed["data"] if parts.customers.allows(key, model["id"])]
         if path == MODELS:
             return listed | {"data": mine}

@@ -102,7 +102,7 @@ class Fleet:
             for model in worker.view.models:
                 self._by_model.setdefault(model, []).append(worker)
         self._contexts = {
-            model: max((w.view.context_length or 0 for w in workers), default=0) or None
+            model: max((w.view.context_of(model) or 0 for w in workers), default=0) or None
             for model, workers in self._by_model.items()
         }
         self._known |= self._by_model.keys()

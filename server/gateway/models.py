@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from server.core.errors import ModelNotFound
 from server.gateway.fleet import Fleet
 from server.gateway.routes import Routes
 from server.wire.fleet import WorkerView
+
+MODELS: Final = "/v1/models"
 
 
 def list_models(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
@@ -16,6 +18,18 @@ def list_models(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
     there = offered(fleet, routes)
     data = [_model(name, views, created) for name, views in sorted(there.items())]
     return {"object": "list", "data": data}
+
+
+def told_to(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
+    """OpenAI's list, for another Shortline that has joined this one: without what we have from
+    others ourselves, which may be that very one."""
+    listed = list_models(fleet, routes, created)
+    own = {
+        name
+        for name, views in offered(fleet, routes).items()
+        if not all(view.server.startswith("shortline") for view in views)
+    }
+    return listed | {"data": [model for model in listed["data"] if model["id"] in own]}
 
 
 def show_model(models: Iterable[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -31,15 +45,25 @@ def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:
     models = fleet.models()
     there = dict(models)
     for route in routes.all():
-        views = [view for name in routes.models_for(route.name) for view in models.get(name, ())]
+        names = routes.models_for(route.name)
+        views = [_narrowed(view, name) for name in names for view in models.get(name, ())]
         if views:
             there[route.name] = views
     return there
 
 
+def _narrowed(view: WorkerView, model: str) -> WorkerView:
+    """As if it had no other model."""
+    if not view.facts:
+        return view
+    length, abilities = view.context_of(model), view.abilities_of(model)
+    more: dict[str, Any] = {"context_length": length, "abilities": abilities, "facts": {}}
+    return view.model_copy(update=more)
+
+
 def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:
     parent = next((view.parents[name] for view in views if name in view.parents), None)
-    lengths = [view.context_length for view in views if view.context_length]
+    lengths = [length for view in views if (length := view.context_of(name))]
     return {
         "id": name,
         "object": "model",
@@ -48,5 +72,5 @@ def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:
         "root": parent or name,
         "parent": parent,
         "context_length": min(lengths, default=None),
-        "abilities": sorted({ability for view in views for ability in view.abilities}),
+        "abilities": sorted({ability for view in views for ability in view.abilities_of(name)}),
     }

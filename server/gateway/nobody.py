@@ -44,7 +44,7 @@ def why_none(
     model: str, ability: Ability, workers: Collection[Worker], but: frozenset[str], now: float
 ) -> RequestError:
     """`workers`: all that serve `model`, none of which takes it. `but`: those that were asked."""
-    able = [worker for worker in workers if ability in worker.view.abilities]
+    able = [worker for worker in workers if ability in worker.view.abilities_of(model)]
     if workers and not able:
         return BadRequest(
             f"The model {model!r} does not serve {ability}.",

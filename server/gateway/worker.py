@@ -27,6 +27,7 @@ class Worker:
     __slots__ = (
         "_abilities",
         "_breakers",
+        "_differ",
         "_gateway_id",
         "capacity",
         "leases",
@@ -53,7 +54,9 @@ class Worker:
     def _take_over(self, view: WorkerView) -> None:
         self.view = view
         self._abilities = view.abilities if view.state == "ready" else ()
-        """Those that it can be asked for now."""
+        """Those that it can be asked for now,"""
+        self._differ = bool(view.facts)
+        """but not each for every model."""
         self.capacity = view.slots + view.queue
         load = view.load
         ours = load.by_gateway.get(self._gateway_id, 0)
@@ -85,6 +88,8 @@ class Worker:
     ) -> bool:
         """Whether it can be sent a request now that has been at `but`."""
         if ability not in self._abilities:
+            return False
+        if self._differ and ability not in self.view.abilities_of(model):
             return False
         breaker = self._breakers.get(model)
         if breaker is not None and not breaker.lets(now):

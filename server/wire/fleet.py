@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from server.core.limits import HEARTBEAT_S
+from server.core.secrets import derived
 from server.wire.lanes import Lane
 
 VERSION: Final = 1
@@ -34,8 +35,18 @@ GATEWAY_ADDRESS_HEADER: Final = "x-shortline-gateway-address"
 """Of a gateway's subscription: where the other gateways reach it and nobody else."""
 LOADS_HEADER: Final = "x-shortline-loads"
 """Of a subscription, with any value: loads that change are wanted alone, and soon."""
+FLEET_HEADER: Final = "x-shortline-fleet"
+"""Of a question for models by a worker that speaks for a server: which fleet asks (`fleet_id`). A
+gateway of that fleet refuses, and one of another fleet leaves out what it has from other fleets, so
+that requests can go in no circle."""
 DEADLINE_HEADER: Final = "x-shortline-deadline-ms"
 """To a worker: milliseconds that are left for a request; by then it has ended, with an error."""
+
+
+def fleet_id(secret: SecretStr) -> str:
+    """Names a fleet; the secret does not follow from it."""
+    return derived(secret, "shortline fleet id")[:32]
+
 
 Protocol = Literal["openai", "fastchat"]
 Ability = Literal["chat", "completions", "embeddings", "rerank", "vision"]
@@ -78,6 +89,15 @@ class Load(Frozen):
     """Tokens in all; 0 where an online provider makes them."""
 
 
+class ModelFacts(Frozen):
+    """What one model of a worker has that the worker's others may not."""
+
+    abilities: tuple[Ability, ...] = ()
+    """Empty: those of the worker."""
+    context_length: Count | None = None
+    """None: that of the worker."""
+
+
 class Registration(WorkerRef):
     version: Count = VERSION
     name: Annotated[str, Field(max_length=500)] = ""
@@ -94,9 +114,21 @@ class Registration(WorkerRef):
     queue: Count = 32
     """Requests that may wait there beyond `slots`."""
     context_length: Count | None = None
+    facts: dict[str, ModelFacts] = {}
+    """By model: those that differ from one another in what they can do."""
+    server: Annotated[str, Field(max_length=100)] = ""
+    """What it speaks for, as found out by asking: `vllm 0.11.0`, `ollama 0.12.3`."""
     draining: bool = False
     """An operator wanted it to get nothing new, as its last controller said."""
     load: Load = Load()
+
+    def abilities_of(self, model: str) -> tuple[Ability, ...]:
+        own = self.facts.get(model) if self.facts else None
+        return own.abilities if own is not None and own.abilities else self.abilities
+
+    def context_of(self, model: str) -> int | None:
+        own = self.facts.get(model) if self.facts else None
+        return own.context_length if own is not None and own.context_length else self.context_length
 
 
 class Registered(Frozen):

@@ -2,7 +2,7 @@
 
 Down a child's standard input: its settings, one line of JSON; then nothing, but the pipe stays
 open, and its end means that the launcher is gone. Up its standard output: one `Report` a line, and
-from the app server also `Request`s.
+from the app server also `Request`s, and from gateways `Join` and `Leave`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from server.core.settings import (
     ChatSettings,
     ControllerSettings,
     GatewaySettings,
+    JoinedServer,
     ModelSettings,
 )
 
@@ -61,7 +62,22 @@ class Request(Frozen):
     """Name of a worker, as in `RoleSettings.name`."""
 
 
-Told = Report | Request
+class Join(Frozen):
+    """An operator wants this server in the fleet, now and after every start. Heard from a gateway
+    and the command line; whoever says it has asked the server what it is. There is no answer but
+    that it stands among the joined servers (`clients/joined.py`)."""
+
+    join: JoinedServer
+
+
+class Leave(Frozen):
+    """And this one no longer: the name of one that was joined so."""
+
+    leave: str
+
+
+Wish = Request | Join | Leave
+Told = Report | Wish
 
 
 class RoleSettings(Frozen):
@@ -92,6 +108,12 @@ class GatewayProcess(RoleSettings):
     gateway: GatewaySettings
     ledger_file: str = ""
     """Of API keys and routes; empty: only those of the settings."""
+    joined_file: str = ""
+    """Where the launcher keeps the servers that were joined at run time; empty: none can be."""
+    servers: tuple[JoinedServer, ...] = ()
+    """Those of the settings."""
+    taken_names: tuple[str, ...] = ()
+    """Of the providers, which a joined server cannot have."""
     dispatch: Method = "shortest_queue"
     expected_models: tuple[str, ...] = ()
     """Configured here; while none of their workers is up the answer is 503, not 404."""

@@ -28,7 +28,8 @@ GOODBYE_S = 1.0
 class Heart:
     """`load` is asked at every beat. Trouble with the controller is survived, never raised.
 
-    Every registration is a new generation: what an earlier one still says is not believed.
+    Every registration is a new generation: what an earlier one still says is not believed. Only
+    one that announces a change is the same.
     """
 
     def __init__(
@@ -47,12 +48,25 @@ class Heart:
         self._load = load
         self._standing = standing or Standing()
         self._left = False
-        self._draining = draining
+        self.draining = draining
+        """As the controller said last."""
+        self._known = False
+        """The controller knows us as we are now."""
+        self._registered: Registration | None = None
+        """The last one that was sent."""
         self._stirred = asyncio.Event()
 
     def stir(self) -> None:
         """The load has changed: the controller hears of it with a beat that comes soon."""
         self._stirred.set()
+
+    def announce(self, registration: Registration) -> None:
+        """What it offers is another thing now: the controller hears of it soon. It is the same
+        worker, so what operators have said of it stays."""
+        generation = self._registration.generation
+        self._registration = registration.model_copy(update={"generation": generation})
+        self._known = False
+        self.stir()
 
     @asynccontextmanager
     async def beating(self, draining: asyncio.Event) -> AsyncIterator[None]:
@@ -75,17 +89,15 @@ class Heart:
         await self._leave()
 
     async def _live(self) -> None:
-        known = False
         failures = 0
         while not self._left:
             try:
-                answer = await (self._beat() if known else self._register())
-                known = answer.known
-                if known:
-                    self._draining = answer.draining
+                answer = await (self._beat() if self._known else self._register())
+                if answer.known:
+                    self.draining = answer.draining
                     self._standing.taken()
                 failures = 0
-                if known:
+                if answer.known:
                     await self._rest(answer)
             except TransportError as error:  # the client logs it, once a minute
                 if isinstance(error, BadAnswer):
@@ -109,22 +121,28 @@ class Heart:
         return self._load()
 
     async def _register(self) -> Registered:
-        self._registration = self._registration.model_copy(
+        last = self._registration
+        again = last.generation if last is not self._registered else ""
+        own = self._registration = last.model_copy(
             update={
                 "load": self._look(),
-                "generation": new_id("gen"),
-                "draining": self._draining,
+                "generation": again or new_id("gen"),
+                "draining": self.draining,
             }
         )
-        answer = await self._controller.register(self._registration)
-        log.info("registered", extra={"generation": self._registration.generation})
+        self._registered = own
+        answer = await self._controller.register(own)
+        log.info("registered", extra={"generation": own.generation})
+        self._known = answer.known and self._registration is own  # it may be another one by now
         return answer
 
     async def _beat(self) -> Registered:
         own = self._registration
-        return await self._controller.beat(
+        answer = await self._controller.beat(
             Beat(address=own.address, generation=own.generation, load=self._look())
         )
+        self._known = answer.known and self._registration is own
+        return answer
 
     async def _leave(self) -> None:
         own = self._registration

@@ -20,8 +20,9 @@ from server.core.provider_settings import ProviderSettings
 from server.core.settings import GatewaySettings
 from server.web.drain import Drain
 from server.web.edge import Edge
-from server.worker.online.app import OnlineWorker, origin_of
+from server.worker.online.app import origin_of
 from server.worker.online.relay import ProviderRelay
+from server.worker.online.speaker import OnlineWorker
 from server.worker.slots import Slots
 from tests.fakes.live_server import live_server
 from tests.fakes.upstream import (

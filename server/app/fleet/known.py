@@ -46,8 +46,8 @@ class Known:
         return self.view.workers if self.view else ()
 
     def seeing(self, view: FleetView) -> Known:
-        chat = {name for w in view.workers if "chat" in w.abilities for name in w.models}
         seen = {name for w in view.workers for name in w.models}
+        chat = {name for w in view.workers for name in w.models if "chat" in w.abilities_of(name)}
         return replace(self, view=view, mute=(self.mute | seen) - chat)
 
 

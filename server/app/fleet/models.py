@@ -35,7 +35,7 @@ def model_states(known: Known, expected: Iterable[str] = ()) -> list[ModelState]
 def _state(known: Known, name: str, workers: list[WorkerView]) -> ModelState:
     ready = [worker for worker in workers if worker.state == "ready"]
     nothing = Traffic()
-    lengths = [worker.context_length for worker in workers if worker.context_length]
+    lengths = [length for worker in workers if (length := worker.context_of(name))]
     coming = None if ready else _coming(known, name)
     return ModelState(
         id=name,

@@ -10,6 +10,7 @@ from server.core.settings.gateway import GatewaySettings, TracingSettings
 from server.core.settings.model import ModelSettings
 from server.core.settings.route import RouteSettings
 from server.core.settings.section import Section, ServerSettings, is_loopback, is_wildcard
+from server.core.settings.server import JoinedServer
 
 __all__ = [
     "AppSettings",
@@ -17,6 +18,7 @@ __all__ = [
     "ControllerSettings",
     "FleetSettings",
     "GatewaySettings",
+    "JoinedServer",
     "LauncherSettings",
     "ModelSettings",
     "RouteSettings",

@@ -12,6 +12,7 @@ from server.core.settings.controller import ControllerSettings
 from server.core.settings.gateway import GatewaySettings
 from server.core.settings.model import ModelSettings
 from server.core.settings.section import Section, read_beside
+from server.core.settings.server import JoinedServer
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -32,6 +33,7 @@ class FleetSettings(Section):
     controller: ControllerSettings = Field(default_factory=ControllerSettings)
     openai_api: GatewaySettings = Field(default_factory=GatewaySettings)
     models: tuple[ModelSettings, ...] = ()
+    servers: tuple[JoinedServer, ...] = ()
     api: AppSettings = Field(default_factory=AppSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
 
@@ -43,6 +45,20 @@ class FleetSettings(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         wrong = f"named more than once: {', '.join(twice)}" if twice else ""
         return read_beside(wrong, models, read)
+
+    @field_validator("servers", mode="before")
+    @classmethod
+    def _none_is_empty(cls, servers: Any) -> Any:
+        return () if servers is None else servers
+
+    @field_validator("servers")
+    @classmethod
+    def _different_servers(cls, servers: tuple[JoinedServer, ...]) -> tuple[JoinedServer, ...]:
+        for what in ("url", "name"):
+            values = [getattr(server, what) for server in servers]
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"the same {what} more than once: {', '.join(twice)}")
+        return servers
 
 
 def _names_of(models: Any) -> list[str]:

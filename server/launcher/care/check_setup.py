@@ -7,13 +7,14 @@ from pathlib import Path
 
 from server.core.config import read_settings
 from server.core.errors import ConfigError
-from server.core.settings import FleetSettings, ModelSettings
+from server.core.settings import FleetSettings, JoinedServer, ModelSettings
 from server.launcher.care.finding import Finding, ok, warn, wrong
 from server.launcher.setup.dotenv import with_env_file
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.setup.models import check_models
 from server.launcher.setup.providers import Provider, read_providers
+from server.launcher.setup.servers import configured
 
 MIB = 2**20
 
@@ -48,9 +49,12 @@ def check_local_models(
             yield ok("models", f"{model.name}: {_where(found.path, installation)}")
 
 
-def check_providers(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
+def check_providers(
+    home: Home, servers: Sequence[JoinedServer], environ: Mapping[str, str]
+) -> Iterator[Finding]:
     try:
         providers = read_providers(home.providers, environ)
+        providers += configured(servers, providers, environ, home.fleet_file)
     except ConfigError as error:
         for problem in error.problems:
             yield wrong("providers", problem, "correct it; nothing starts before")

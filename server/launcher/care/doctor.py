@@ -55,7 +55,7 @@ def examine(
     except ConfigError:  # `check_configs` has said it
         return
     yield from check_local_models(settings.models, home, installation)
-    yield from check_providers(home, environ)
+    yield from check_providers(home, settings.servers, environ)
     yield from check_ports(settings, home)
     yield from check_running(home)
 

@@ -10,18 +10,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from server.core.ids import new_id
-from server.wire.process import Request
+from server.wire.process import Wish
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.3
 MAX_WISH_BYTES = 4096
+_WISH: TypeAdapter[Wish] = TypeAdapter(Wish)
 
 
-def put_wish(folder: Path, request: Request) -> Path:
+def put_wish(folder: Path, wish: Wish) -> Path:
     """The file, which is gone once the launcher has heard of it. Raises `OSError`."""
     folder.mkdir(mode=0o700, exist_ok=True)
     file = folder / f"{new_id('wish')}.json"
@@ -29,14 +30,14 @@ def put_wish(folder: Path, request: Request) -> Path:
     with open(
         draft, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
     ) as out:
-        out.write(request.model_dump_json())
+        out.write(wish.model_dump_json())
     draft.replace(file)
     return file
 
 
-def take_wishes(folder: Path) -> list[Request]:
+def take_wishes(folder: Path) -> list[Wish]:
     """In the order in which they came; each is taken once."""
-    found = []
+    found: list[Wish] = []
     try:
         files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
     except OSError:
@@ -44,7 +45,7 @@ def take_wishes(folder: Path) -> list[Request]:
     for file in files:
         try:
             with file.open("rb") as said:
-                found.append(Request.model_validate_json(said.read(MAX_WISH_BYTES)))
+                found.append(_WISH.validate_json(said.read(MAX_WISH_BYTES)))
         except (OSError, ValidationError):
             log.warning("a wish that makes no sense", extra={"file": file.name})
         with suppress(OSError):

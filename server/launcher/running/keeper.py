@@ -18,7 +18,7 @@ from server.launcher.running.restart import RestartPolicy
 from server.launcher.running.state import start_of
 from server.launcher.setup.plan import ChildPlan
 from server.wire.launcher import ChildState, Routing
-from server.wire.process import Report, Request
+from server.wire.process import Report, Wish
 
 LAST_WORDS_S = 1.0
 """How long a child may take to end after it has reported that it failed."""
@@ -43,7 +43,7 @@ class Surroundings:
     """Tell people."""
     lost: Callable[[ChildState], None]
     """A child that had been ready has ended."""
-    asked: Callable[[ChildPlan, Request], None]
+    asked: Callable[[ChildPlan, Wish], None]
     """A child has passed on an operator's wish."""
 
 
@@ -199,7 +199,7 @@ class Keeper:
         async def hear() -> None:
             nonlocal deadline
             async for report in child.reports():
-                if isinstance(report, Request):
+                if not isinstance(report, Report):
                     self._around.asked(self.plan, report)
                     continue
                 if report.state in ("ready", "failed"):

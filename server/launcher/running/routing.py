@@ -48,7 +48,7 @@ class Router:
         clock: Clock,
         note: Callable[[str], None],
     ) -> None:
-        self._workers = [keeper for keeper in keepers if keeper.plan.role in WORKERS]
+        self._keepers = keepers
         self._desired = desired
         self._secret = secret
         self._clock = clock
@@ -57,6 +57,11 @@ class Router:
         self._heard_at = clock.monotonic()
         self._seen: dict[str, Seen] = {}
         self._orders: set[asyncio.Task[None]] = set()
+
+    @property
+    def _workers(self) -> list[Keeper]:
+        """Some may come and go."""
+        return [keeper for keeper in self._keepers if keeper.plan.role in WORKERS]
 
     async def follow(self, url: str) -> None:
         """For ever."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from server.clients.joined import JoinedFile
 from server.core.clock import Clock
 from server.core.errors import StartError
 from server.core.limits import WHOLE_REQUEST_S
 from server.launcher.running.desired import Desired
+from server.launcher.running.failure import hopeless, why
+from server.launcher.running.guests import Guests, House
 from server.launcher.running.inbox import LOOK_S, forget_wishes, take_wishes
 from server.launcher.running.keeper import Keeper, Surroundings
-from server.launcher.running.logs import bound, rotate, tail
+from server.launcher.running.logs import bound, rotate
 from server.launcher.running.lost import LossReporter
 from server.launcher.running.orphans import Orphans
 from server.launcher.running.readiness import until_ready
@@ -29,7 +33,7 @@ from server.launcher.setup.home import Home
 from server.launcher.setup.plan import WORKERS, ChildPlan, Role
 from server.launcher.setup.prepare import Prepared
 from server.wire.launcher import ChildState
-from server.wire.process import Request
+from server.wire.process import Request, Wish
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +72,18 @@ class Supervisor:
             self._hear_wish,
         )
         self.desired = Desired(home.desired_file)
-        self.keepers = [self._keeper(plan, home, around) for plan in prepared.children]
+        self._guests = Guests(JoinedFile(home.joined_file), prepared.guest, self.desired)
+        self._keeper_of = partial(self._keeper, home=home, around=around)
+        plans = (*prepared.children, *self._guests.plans(self._note))
+        self.keepers = [self._keeper_of(plan) for plan in plans]
         self._inbox = home.wishes
         self._own_log = home.log_of("launcher")
         self._router = Router(self.keepers, self.desired, prepared.secret, clock, self._note)
-        for_all_s = max(self._drain_s, WHOLE_REQUEST_S) + FAREWELL_S
-        self._wishes = Wishes(self.desired, self._router, self._note, for_all_s)
+        self._for_all_s = max(self._drain_s, WHOLE_REQUEST_S) + FAREWELL_S
+        self._wishes = Wishes(self.desired, self._router, self._note, self._for_all_s)
+        self._house = House(self.keepers, self._take_in, self._dismiss, self._note)
+        self._met = asyncio.Event()
+        """It is known which controller workers join."""
         self._chores: list[asyncio.Task[None]] = []
         self._begun: list[Keeper] = []
         self._excused: list[Keeper] = []
@@ -94,13 +104,15 @@ class Supervisor:
         for keeper in self.keepers:
             rotate(keeper.log)
         forget_wishes(self._inbox)
-        if self.desired.unreadable:
-            self._note(self.desired.unreadable)
+        for unreadable in (self.desired.unreadable, self._guests.unreadable):
+            if unreadable:
+                self._note(unreadable)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for chore in (self._tidy(), self._listen()):
                     self._chores.append(self._tasks.create_task(chore))
                 code = await self._serve(on_ready)
+                self._met.set()  # nobody waits for it any more
                 for task in self._chores:
                     task.cancel()
             await self._lost.aclose()
@@ -127,6 +139,7 @@ class Supervisor:
                 on_ready()
                 await self._asked.wait()
         except StartError as error:
+            self._asked.set()
             self._view.settle()
             self._note(str(error))
             await self._stop([("api", *WORKERS, "openai_api", "controller")], limit_s=FAREWELL_S)
@@ -155,10 +168,11 @@ class Supervisor:
         servers = [k for k in self.keepers if k.plan.role == "controller"]
         for controller in servers:
             if not await self._begin(controller):
-                raise StartError(_why(controller))
+                raise StartError(why(controller))
             self._lost.url = controller.state.address or ""
             for keeper in self.keepers:
                 keeper.plan = keeper.plan.joining(self._lost.url)
+        self._met.set()
         if self._lost.url:
             self._chores.append(self._tasks.create_task(self._router.follow(self._lost.url)))
         rest = [keeper for keeper in self.keepers if keeper not in servers]
@@ -183,13 +197,13 @@ class Supervisor:
         if await self._begin(keeper) or keeper.held:
             return True
         if keeper.plan.role not in WORKERS:
-            raise StartError(_why(keeper))
-        if _hopeless(others):
+            raise StartError(why(keeper))
+        if hopeless(others):
             # Of those that failed in the same moment none but this one may get to say why.
             failed = (k for k in others if k.plan.role in WORKERS and k not in self._excused)
-            raise StartError("\n".join(map(_why, failed)))
+            raise StartError("\n".join(map(why, failed)))
         self._excused.append(keeper)
-        self._note(f"{_why(keeper)}\nIt is tried again while the others go on.")
+        self._note(f"{why(keeper)}\nIt is tried again while the others go on.")
         return False
 
     async def _meet_gateway(self, app: Keeper, gateways: Sequence[Keeper]) -> bool:
@@ -207,6 +221,24 @@ class Supervisor:
         keeper.plan = keeper.plan.keeping(first.state.address or "")
         return True
 
+    async def _take_in(self, plan: ChildPlan) -> None:
+        """A guest, once there is a controller that it can join."""
+        await self._met.wait()
+        if self._asked.is_set():
+            return
+        keeper = self._keeper_of(plan.joining(self._lost.url))
+        self.keepers.append(keeper)
+        rotate(keeper.log)
+        self._publish()
+        await self._begin(keeper)
+
+    async def _dismiss(self, keeper: Keeper) -> None:
+        await self._end(keeper, self._for_all_s)
+        for known in (self.keepers, self._begun):
+            if keeper in known:
+                known.remove(keeper)
+        self._publish()
+
     async def _begin(self, keeper: Keeper) -> bool:
         self._begun.append(keeper)
         self._tasks.create_task(keeper.keep())
@@ -215,10 +247,11 @@ class Supervisor:
     async def _stop(self, stages: Sequence[Sequence[Role]], limit_s: float) -> None:
         for stage in stages:
             leaving = [keeper for keeper in self._begun if keeper.plan.role in stage]
-            in_time = await asyncio.gather(*(keeper.stop(limit_s) for keeper in leaving))
-            for keeper, obeyed in zip(leaving, in_time, strict=True):
-                if not obeyed:
-                    self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
+            await asyncio.gather(*(self._end(keeper, limit_s) for keeper in leaving))
+
+    async def _end(self, keeper: Keeper, limit_s: float) -> None:
+        if not await keeper.stop(limit_s):
+            self._note(f"{keeper.plan.name} did not stop in {limit_s:g} s and was killed.")
 
     async def _tidy(self) -> None:
         orphans = Orphans()
@@ -241,33 +274,21 @@ class Supervisor:
         if child.role in WORKERS and child.address:
             self._tasks.create_task(self._lost.report(child.address))
 
-    def _hear_wish(self, by: ChildPlan, request: Request) -> None:
-        if may_ask(by):
-            self._obey(request)
+    def _hear_wish(self, by: ChildPlan, wish: Wish) -> None:
+        if may_ask(by, wish):
+            self._obey(wish)
 
     async def _listen(self) -> None:
         while not self._asked.is_set():  # whoever speaks later sees that nobody listens
             await asyncio.sleep(LOOK_S)
-            for request in take_wishes(self._inbox):
-                self._obey(request)
+            for wish in take_wishes(self._inbox):
+                self._obey(wish)
             self._router.doubt()
 
-    def _obey(self, request: Request) -> None:
-        keeper = None if self._asked.is_set() else worker_meant(request, self._begun)
-        if keeper is not None:
-            self._tasks.create_task(self._wishes.fulfil(request, keeper))
-
-
-def _hopeless(keepers: Sequence[Keeper]) -> bool:
-    """No local model has come up or may still do so, and there is nothing else to serve."""
-    if any(keeper.plan.role == "online_api" for keeper in keepers):
-        return False
-    local = [keeper for keeper in keepers if keeper.plan.role == "model_worker"]
-    return all(k.first.done() and not k.first.result() and not k.held for k in local)
-
-
-def _why(keeper: Keeper) -> str:
-    lines = [f"{keeper.plan.name} did not start: {keeper.state.detail}."]
-    if last := tail(keeper.log):
-        lines += [f"The end of its log ({keeper.log}):", *(f"    {line}" for line in last)]
-    return "\n".join(lines)
+    def _obey(self, wish: Wish) -> None:
+        if self._asked.is_set():
+            return
+        if not isinstance(wish, Request):
+            self._tasks.create_task(self._guests.fulfil(wish, self._house))
+        elif keeper := worker_meant(wish, self._begun):
+            self._tasks.create_task(self._wishes.fulfil(wish, keeper))

@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from server.launcher.running.desired import Desired, Wish
+from server.core.settings.server import KEY_PREFIX
+from server.launcher.running.desired import Desired
+from server.launcher.running.desired import Wish as State
 from server.launcher.running.keeper import Keeper
 from server.launcher.running.routing import Router
 from server.launcher.setup.plan import WORKERS, ChildPlan
-from server.wire.process import Request
+from server.wire.process import Join, Request, Wish
 
 log = logging.getLogger(__name__)
 
-_LASTING: dict[str, Wish] = {"stop": "stop", "drain": "drain"}
+_LASTING: dict[str, State] = {"stop": "stop", "drain": "drain"}
 """What it means for the workers of later starts; everything else: serve."""
 
 
-def may_ask(by: ChildPlan) -> bool:
-    """Of all children only the app server is believed; others are named in the log."""
-    if by.role != "api":
-        log.warning("only the app server may ask", extra={"asked_by": by.name})
-    return by.role == "api"
+def may_ask(by: ChildPlan, wish: Wish) -> bool:
+    """Of all children the app server is believed about workers, and gateways, which know
+    administrators by their keys, about joined servers, but not to send away every secret that the
+    environment has; others are named in the log."""
+    believed = "api" if isinstance(wish, Request) else "openai_api"
+    if isinstance(wish, Join) and not (wish.join.api_key_env or KEY_PREFIX).startswith(KEY_PREFIX):
+        believed = "nobody"
+    if by.role != believed:
+        log.warning("it may not ask for that", extra={"asked_by": by.name})
+    return by.role == believed
 
 
 def worker_meant(request: Request, keepers: Sequence[Keeper]) -> Keeper | None:

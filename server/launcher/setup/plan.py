@@ -119,11 +119,15 @@ class Maker:
     """Where this launcher says how its children are."""
     ledger_file: str = ""
     """Where API keys and the routes that were set at run time are."""
+    joined_file: str = ""
+    """Where the servers are that were joined at run time."""
+    taken_names: tuple[str, ...] = ()
+    """Of all providers, on or off."""
 
     def children(self, wanted: Wanted, choice: Choice) -> list[ChildPlan]:
         """In the order in which they are started."""
         workers = [worker for model in choice.models for worker in self._replicas(model)]
-        workers += [self._online(provider) for provider in choice.providers]
+        workers += [self.online(provider) for provider in choice.providers]
         servers = [self._controller()] if wanted.controller else []
         if wanted.gateway:
             servers += self._gateways(_models(workers))
@@ -154,6 +158,9 @@ class Maker:
             controller_url=self.controller_url,
             gateway=own,
             ledger_file=self.ledger_file,
+            joined_file=self.joined_file,
+            servers=self.settings.servers,
+            taken_names=self.taken_names,
             dispatch=self.settings.controller.dispatch,
             expected_models=models,
         )
@@ -201,7 +208,7 @@ class Maker:
             env["OMP_NUM_THREADS"] = str(model.threads)
         return self._child("model_worker", settings, self._patience_s, env, model.names)
 
-    def _online(self, provider: Provider) -> ChildPlan:
+    def online(self, provider: Provider) -> ChildPlan:
         settings = OnlineWorkerProcess(
             name=f"online_api {provider.settings.name}",
             host=self.worker_host,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from pydantic import SecretStr
 
+from server.clients.joined import JoinedFile
 from server.core.config import read_settings
 from server.core.errors import ConfigError
-from server.core.settings import FleetSettings, LauncherSettings, ServerSettings
+from server.core.settings import FleetSettings, JoinedServer, LauncherSettings, ServerSettings
 from server.launcher.setup.choice import Choice, choose
 from server.launcher.setup.dotenv import with_env_file
 from server.launcher.setup.home import Home
@@ -20,6 +22,7 @@ from server.launcher.setup.models import check_models
 from server.launcher.setup.plan import MODULES, ChildPlan, Maker, Role, childrens_environ
 from server.launcher.setup.ports import why_unusable
 from server.launcher.setup.providers import Provider, key_variables, read_providers
+from server.launcher.setup.servers import configured
 from server.launcher.wanted import Wanted
 
 T = TypeVar("T")
@@ -37,6 +40,9 @@ class Prepared:
     """Of this fleet."""
     controller_url: str
     """Of a controller that is joined; empty: ours."""
+    guest: Callable[[JoinedServer], ChildPlan] | None = None
+    """The plan of a server that is joined at run time. Raises `ConfigError`. None: there is nothing
+    here that it could join."""
 
 
 class Problems:
@@ -65,15 +71,18 @@ def prepare(
 ) -> Prepared:
     """Raises `ConfigError` with everything that is wrong, also with ports that are in use."""
     problems = Problems()
-    environ = problems.attempt(lambda: with_env_file(environ, home.env_file)) or environ
+    shell = environ
+    environ = problems.attempt(lambda: with_env_file(shell, home.env_file)) or shell
     settings = problems.attempt(
         lambda: read_settings(FleetSettings, *home.settings_files, environ=environ)
     )
-    providers = problems.attempt(lambda: read_providers(home.providers, environ))
+    online = problems.attempt(lambda: read_providers(home.providers, environ))
     if settings is None:
         problems.settle()
     assert settings is not None
-    choice = problems.attempt(lambda: choose(wanted, settings.models, providers or ()))
+    servers = problems.attempt(lambda: _servers(home, wanted, settings, online or (), environ))
+    providers = [*(online or ()), *(servers or ())]
+    choice = problems.attempt(lambda: choose(wanted, settings.models, providers))
     asked = choice.models if choice else ()
     models = problems.attempt(lambda: check_models(asked, home.root, installation))
     problems.attempt(lambda: check_ports(wanted, settings))
@@ -82,7 +91,7 @@ def prepare(
     host = problems.attempt(lambda: host_towards(url or ""))
     gateway = problems.attempt(lambda: gateway_url(wanted, settings))
     problems.settle()
-    assert choice and providers is not None and models is not None and secret and host
+    assert choice and models is not None and secret and host
     maker = Maker(
         settings,
         secret,
@@ -93,11 +102,48 @@ def prepare(
         database=f"sqlite+aiosqlite:///{home.database}",
         state_file=str(home.state_file),
         ledger_file=str(home.ledger_file),
+        joined_file=str(home.joined_file),
+        taken_names=tuple(provider.settings.name for provider in online or ()),
     )
     children = maker.children(wanted, Choice(models, choice.providers))
-    seen = childrens_environ(environ, key_variables(providers))
-    shown = tuple(providers) if wanted.online else ()
-    return Prepared(settings.launcher, tuple(children), shown, seen, secret, url or "")
+    guests = JoinedFile(home.joined_file).servers.values()
+    keys = {guest.api_key_env for guest in guests if guest.api_key_env}
+    return Prepared(
+        settings.launcher,
+        tuple(children),
+        tuple(providers) if wanted.online else (),
+        childrens_environ(environ, key_variables(providers) | keys),
+        secret,
+        url or "",
+        partial(_guest, home, maker, providers, shell)
+        if wanted.gateway or wanted.workers
+        else None,
+    )
+
+
+def _servers(
+    home: Home,
+    wanted: Wanted,
+    settings: FleetSettings,
+    providers: Sequence[Provider],
+    environ: Mapping[str, str],
+) -> list[Provider]:
+    if not wanted.online:
+        return []
+    return configured(settings.servers, providers, environ, home.fleet_file)
+
+
+def _guest(
+    home: Home,
+    maker: Maker,
+    others: Sequence[Provider],
+    shell: Mapping[str, str],
+    server: JoinedServer,
+) -> ChildPlan:
+    """Its key may have come to `configs/.env` since we started. Raises `ConfigError`."""
+    environ = with_env_file(shell, home.env_file)
+    (provider,) = configured([server], others, environ, home.joined_file)
+    return maker.online(provider)
 
 
 def check_ports(wanted: Wanted, settings: FleetSettings) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import uniform
+from typing import TypeVar
 
 import orjson
 
@@ -18,6 +19,7 @@ from server.core.provider_settings import ProviderSettings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Names = Mapping[str, str]
 """Our name of each model to the provider's."""
 
@@ -29,11 +31,16 @@ MAX_LIST_BYTES = 8 * 1024 * 1024
 
 
 async def until_found(
-    ask: Callable[[], Awaitable[Names]], waiting: Callable[[str], None], stopping: asyncio.Event
-) -> Names | None:
+    ask: Callable[[], Awaitable[T]],
+    waiting: Callable[[str], None],
+    stopping: asyncio.Event,
+    *,
+    most_s: float | None = None,
+) -> T | None:
     """What `ask` returns, as soon as it does; None once `stopping` is set.
 
-    Each time it raises a `StartError`, `waiting` hears why.
+    Each time it raises a `StartError`, `waiting` hears why. `most_s`: the longest pause between two
+    questions; none said: `RETRY_MAX_S`.
     """
     pause_s = RETRY_MIN_S
     while not stopping.is_set():
@@ -45,7 +52,7 @@ async def until_found(
             async with asyncio.timeout(pause_s * uniform(0.8, 1.0)):
                 await stopping.wait()
         except TimeoutError:
-            pause_s = min(2 * pause_s, RETRY_MAX_S)
+            pause_s = min(2 * pause_s, most_s or RETRY_MAX_S)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
@@ -10,6 +10,7 @@ from server.clients.http import Answer, HTTPClient
 from server.clients.origin import Origin
 from server.core.errors import (
     BadRequest,
+    ConnectFailed,
     ModelNotFound,
     RequestError,
     TransportError,
@@ -69,6 +70,12 @@ class ProviderRelay:
         self._names = upstream_names
         self._slots = slots
         self._drain = drain
+        self.not_there: Callable[[], None] = lambda: None
+        """Called when the provider could not be reached."""
+
+    def offer(self, upstream_names: Mapping[str, str]) -> None:
+        """Its models are these from now on."""
+        self._names = upstream_names
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -107,6 +114,8 @@ class ProviderRelay:
             async with self._pool.request(path, body, self._headers, more=(own_id,)) as answer:
                 await self._pass_on(answer, send, limit, passage)
         except TransportError as error:
+            if isinstance(error, ConnectFailed):
+                self.not_there()
             if passage.started:
                 raise
             raise failure_of_transport(self._provider, error) from error

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from server.gateway.admin.keys import KEYS, USAGE
 from server.gateway.admin.routes import ROUTES, RouteWish
-from server.gateway.app import METRICS, MODELS, OPENAPI, RELAYED
+from server.gateway.app import METRICS, OPENAPI, RELAYED
 from server.gateway.dialects.anthropic.messages import COUNT, MESSAGES
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
+from server.gateway.models import MODELS
 from server.gateway.openapi.document import document, document_bytes
 from server.ledger.ledger import Ledger
 from server.ledger.new_key import NewKey

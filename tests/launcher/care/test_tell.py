@@ -13,7 +13,7 @@ from server.launcher.running.inbox import take_wishes
 from server.launcher.running.state import start_of, write_state
 from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState, LauncherState
-from server.wire.process import Request
+from server.wire.process import Request, Wish
 
 CLOCK = SystemClock()
 
@@ -51,7 +51,7 @@ class Listener(threading.Thread):
     def __init__(self, home: Home) -> None:
         super().__init__(daemon=True)
         self._home = home
-        self.heard: list[Request] = []
+        self.heard: list[Wish] = []
 
     def run(self) -> None:
         while not self.heard:

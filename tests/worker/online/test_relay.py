@@ -19,8 +19,9 @@ from server.web.edge import Edge
 from server.wire.fleet import DEADLINE_HEADER
 from server.wire.lanes import PRIORITY_HEADER
 from server.worker.online import relay as online_relay
-from server.worker.online.app import OnlineWorker, origin_of
+from server.worker.online.app import origin_of
 from server.worker.online.relay import ProviderRelay
+from server.worker.online.speaker import OnlineWorker
 from server.worker.slots import Slots
 from tests.fakes.live_server import live_server
 from tests.fakes.upstream import (
