@@ -67,9 +67,11 @@ def create_app(
     return with_lifespan(_edge(gateway, parts, settings, drain), gateway.running)
 
 
-def edge_of(parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock) -> Edge:
+def edge_of(
+    parts: Parts, settings: GatewayProcess, drain: Drain, clock: Clock, say: Say | None = None
+) -> Edge:
     """What a request meets first; `parts` must be running."""
-    return _edge(Gateway(parts, settings, clock), parts, settings, drain)
+    return _edge(Gateway(parts, settings, clock, say), parts, settings, drain)
 
 
 def _edge(gateway: Gateway, parts: Parts, settings: GatewayProcess, drain: Drain) -> Edge:

@@ -25,6 +25,10 @@ commands (each with --home DIR):
                    remembers it, 3: not running
   worker stop|start|restart|drain NAME    what an operator wants of a worker, remembered over
                    every restart until `start`; exit code 0: told, 1: not heard, 3: not running
+  join URL [--name NAME] [--key-env VARIABLE]    a server of models that runs already: vLLM, SGLang,
+                   Ollama, llama.cpp, TGI, another Shortline; it stays over every restart, until
+  leave NAME       exit codes: 0: done, 1: not heard, 2: it cannot join and nothing has changed,
+                   3: not running
   key create|list|revoke|usage    API keys: their limits, and what they used; `key -h` says more
   doctor           what is wrong with this set-up and how to mend it; exit code 1: something is
 
@@ -99,6 +103,8 @@ def _command(flags: argparse.Namespace, home: Home, installation: Installation) 
         from server.launcher.care.tell import tell
 
         return tell(home, flags.action, flags.name, SystemClock())
+    if flags.command in ("join", "leave"):
+        return _joining(flags, home)
     if flags.command == "explain":
         from server.launcher.care.explain import explain
 
@@ -111,6 +117,13 @@ def _command(flags: argparse.Namespace, home: Home, installation: Installation) 
     from server.launcher.care.doctor import doctor
 
     return doctor(home, environment(), installation)
+
+
+def _joining(flags: argparse.Namespace, home: Home) -> int:
+    from server.core.config import environment
+    from server.launcher.care.joining import join, leave
+
+    return join(home, flags, environment()) if flags.command == "join" else leave(home, flags.name)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -141,6 +154,10 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "stop":
             command.add_argument("--force", action="store_true", help="do not wait for requests")
     _add_worker(commands.add_parser("worker", help="stop, start, restart or drain one"))
+    _add_join(commands.add_parser("join", help="a server of models that runs already, by its URL"))
+    leave = commands.add_parser("leave", help="a server that was joined so")
+    leave.add_argument("name", metavar="NAME", help="as `status` shows it after online_api")
+    _add_home(leave)
     _add_key(commands.add_parser("key", help="API keys: make, list, revoke, what they used"))
     return parser
 
@@ -156,6 +173,25 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
         "action", choices=what, help="; ".join(f"{a}: {w}" for a, w in what.items())
     )
     parser.add_argument("name", metavar="NAME", help="as `status` shows it")
+    _add_home(parser)
+
+
+def _add_join(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", help="such as http://gpu1:8000")
+    parser.add_argument("--name", metavar="NAME", help="default: made from the URL, as gpu1-8000")
+    parser.add_argument(
+        "--key-env", metavar="VARIABLE", help="holds its key, in the environment or configs/.env"
+    )
+    parser.add_argument(
+        "--abilities",
+        nargs="+",
+        choices=("chat", "completions", "embeddings"),
+        metavar="ABILITY",
+        help="where the server does not tell them: chat, completions, embeddings",
+    )
+    parser.add_argument(
+        "--slots", type=int, metavar="N", help="requests sent to it at the same time (64)"
+    )
     _add_home(parser)
 
 

@@ -28,6 +28,7 @@ from server.launcher.setup.lock import locked
 from server.launcher.setup.plan import MODULES, Role
 from server.launcher.setup.prepare import Prepared, prepare
 from server.launcher.wanted import Wanted
+from server.wire.fleet import fleet_id
 from server.wire.launcher import ChildState, LauncherState
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class _Launch:
             log_folder=str(home.logs),
             drain_s=prepared.launcher.drain_s,
             controller_url=prepared.controller_url or None,
+            fleet=fleet_id(prepared.secret),
         )
 
     async def run(self) -> int:

@@ -50,5 +50,7 @@ class LauncherState(Frozen):
     log_folder: str
     drain_s: float
     controller_url: str | None = None
+    fleet: str = ""
+    """Names it, and is no secret: `fleet_id`."""
     phase: Literal["starting", "running", "stopping"] = "starting"
     children: tuple[ChildState, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from server.core.clock import SystemClock
-from server.core.settings import GatewaySettings
+from server.core.settings import GatewaySettings, JoinedServer
 from server.gateway.app import edge_of
 from server.gateway.fleet import Fleet
 from server.gateway.parts import Parts
 from server.web.drain import Drain
 from server.wire.fleet import FleetView, WorkerView
-from server.wire.process import GatewayProcess
+from server.wire.process import GatewayProcess, Join, Leave
 from tests.fakes.live_server import live_server
 
 SECRET = SecretStr("s" * 32)
@@ -48,8 +48,11 @@ def view(address: str, **changes: object) -> WorkerView:
 async def gateway(
     *workers: WorkerView,
     settings: GatewaySettings | None = None,
+    servers: tuple[JoinedServer, ...] = (),
     expected: tuple[str, ...] = (),
     ledger_file: str = "",
+    joined_file: str = "",
+    say: Callable[[Join | Leave], None] = lambda wish: None,
     id: str = "gw",
 ) -> AsyncIterator[Served]:
     process = GatewayProcess(
@@ -59,13 +62,16 @@ async def gateway(
         gateway=settings or GatewaySettings(),
         expected_models=expected,
         ledger_file=ledger_file,
+        joined_file=joined_file,
+        servers=servers,
+        taken_names=("openai",),
     )
     drain, clock = Drain(), SystemClock()
     parts = Parts(process, drain, "", clock, id=id)
     parts.fleet.apply(FleetView(workers=workers))
     async with (
         parts.customers.running(),
-        live_server(edge_of(parts, process, drain, clock)) as url,
+        live_server(edge_of(parts, process, drain, clock, say)) as url,
         httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client,
     ):
         yield Served(url, parts.fleet, drain, client, parts)

@@ -38,6 +38,8 @@ COMMANDS = (
     ["stop"],
     ["explain", "req-1"],
     ["worker", "stop", "a"],
+    ["join", "http://127.0.0.1:9"],
+    ["leave", "a"],
     ["key", "create", "a"],
     ["key", "list"],
 )

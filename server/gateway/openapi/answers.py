@@ -141,5 +141,18 @@ ANSWERS: Final[dict[str, Schema]] = {
         missing=_TEXTS,
     ),
     "Routes": _list_of("Route"),
+    "Server": _object(
+        url=_TEXT,
+        name=_TEXT,
+        api_key_env={"type": ["string", "null"]},
+        abilities=_TEXTS,
+        slots=_COUNT,
+        speed={"type": "number"},
+        set_by={"enum": ["config", "admin"]},
+        state={"enum": ["ready", "suspect", "draining", "absent"]},
+        server=_TEXT,
+        models=_TEXTS,
+    ),
+    "Servers": _list_of("Server"),
     "RouteGone": _object(name=_TEXT, deleted={"const": True}),
 }

@@ -136,6 +136,15 @@ PATHS: Final[Spec] = {
             "Delete a route", {"200": _json("RouteGone")}, parameters=(_in_path("name"),)
         ),
     },
+    "/admin/servers": {
+        "get": _operation("List the joined servers", {"200": _json("Servers")}),
+        "post": _operation("Join a server", {"201": _json("Server")}, takes="JoinedServer"),
+    },
+    "/admin/servers/{name}": {
+        "delete": _operation(
+            "Let a server leave", {"200": _json("RouteGone")}, parameters=(_in_path("name"),)
+        )
+    },
     "/metrics": {
         "get": _operation(
             "Show the counts, for Prometheus",

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server.core.settings.route import RouteSettings
+from server.core.settings.server import JoinedServer
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
 from server.ledger.new_key import MAX_MODEL_CHARS, MAX_NAME_CHARS, NewKey
 from server.wire.openai import (
@@ -32,6 +33,7 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
     CountRequest,
     NewKey,
     RouteSettings,
+    JoinedServer,
 )
 _TEXT_PART: Final[Schema] = {
     "type": "object",

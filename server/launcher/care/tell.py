@@ -41,7 +41,7 @@ def tell(home: Home, action: str, name: str, clock: Clock) -> int:
         _say(f"{row.name} is stopped, so there is nothing to drain; start it first.")
         return UNKNOWN
     request = Request.model_validate({"ask": action, "child": found.name})
-    if not _is_heard(put_wish(home.wishes, request)):
+    if not is_heard(put_wish(home.wishes, request)):
         _say(f"The launcher (pid {state.pid}) does not listen; is it frozen or stopping?")
         return UNHEARD
     _say(f"{found.name}: {action}. `status` shows when it is done.")
@@ -60,7 +60,7 @@ def _meant(name: str, workers: Sequence[ChildState]) -> ChildState | str:
     return f"No worker is called {name!r}; there are: {known or 'none'}."
 
 
-def _is_heard(wish: Path) -> bool:
+def is_heard(wish: Path) -> bool:
     """It is taken back when nobody has taken it."""
     end = time.monotonic() + HEARD_S
     while time.monotonic() < end:

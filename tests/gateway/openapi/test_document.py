@@ -11,8 +11,10 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from server.core.settings import JoinedServer
 from server.gateway.admin.keys import KEYS, USAGE
 from server.gateway.admin.routes import ROUTES, RouteWish
+from server.gateway.admin.servers import SERVERS
 from server.gateway.app import METRICS, OPENAPI, RELAYED
 from server.gateway.dialects.anthropic.messages import COUNT, MESSAGES
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
@@ -90,6 +92,10 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (RouteWish, {"to": [{"model": "b", "weight": 0}]}),
     (RouteWish, {"to": "m", "name": "r"}),
     (RouteWish, {}),
+    (JoinedServer, {"url": "http://gpu1:8000"}),
+    (JoinedServer, {"url": "http://gpu1:8000", "name": "A b"}),
+    (JoinedServer, {"url": "http://gpu1:8000", "abilities": ["vision"]}),
+    (JoinedServer, {"name": "a"}),
 ]
 
 
@@ -117,7 +123,18 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_path_of_the_gateway_is_described() -> None:
     paths = set(document()["paths"])
-    assert {*RELAYED, MESSAGES, COUNT, MODELS, METRICS, OPENAPI, KEYS, USAGE, ROUTES} <= paths
+    assert {
+        *RELAYED,
+        MESSAGES,
+        COUNT,
+        MODELS,
+        METRICS,
+        OPENAPI,
+        KEYS,
+        USAGE,
+        ROUTES,
+        SERVERS,
+    } <= paths
 
 
 async def test_every_path_of_the_document_is_served(tmp_path: Path) -> None:
@@ -125,7 +142,9 @@ async def test_every_path_of_the_document_is_served(tmp_path: Path) -> None:
     ledger = Ledger.open(file)
     _, text = ledger.create_key(NewKey(name="boss", admin=True), now=1.0)
     ledger.close()
-    async with gateway(view("http://127.0.0.1:9"), ledger_file=str(file)) as served:
+    async with gateway(
+        view("http://127.0.0.1:9"), ledger_file=str(file), joined_file=str(tmp_path / "j")
+    ) as served:
         served.client.headers["authorization"] = f"Bearer {text}"
         for path, methods in document()["paths"].items():
             for method in methods:
