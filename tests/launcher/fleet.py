@@ -30,6 +30,7 @@ from server.launcher.setup.home import Home
 from server.launcher.setup.plan import MODULES, Maker
 from server.launcher.setup.prepare import Prepared
 from server.launcher.setup.providers import Provider
+from server.launcher.setup.servers import provider_of
 from server.launcher.wanted import Wanted
 from server.wire.launcher import ChildState
 
@@ -86,14 +87,23 @@ class Fleet:
         )
         wanted = Wanted(gateway=True, local=True, online=True, app=app, webui=app)
         choice = Choice(tuple(ModelSettings(name=m, path="x") for m in models), tuple(providers))
-        children = Maker(settings, SecretStr(SECRET), modules=FAKES).children(wanted, choice)
+        maker = Maker(settings, SecretStr(SECRET), modules=FAKES)
+        children = maker.children(wanted, choice)
         self._story = home.root / "story"
         environ = {
             "PATH": os.environ["PATH"],
             "FAKE_CHILD": json.dumps(behaviour or {}),
             "FAKE_STORY": str(self._story),
         }
-        prepared = Prepared(settings.launcher, tuple(children), (), environ, SecretStr(SECRET), "")
+        prepared = Prepared(
+            settings.launcher,
+            tuple(children),
+            (),
+            environ,
+            SecretStr(SECRET),
+            "",
+            lambda server: maker.online(provider_of(server, environ, Path("joined.json"))),
+        )
         self.view = Heard()
         self.ready = asyncio.Event()
         self.supervisor = Supervisor(

@@ -75,8 +75,9 @@ class Guests:
         except ConfigError as error:
             house.note(f"{server.name} cannot join: {error}.")
             return None
-        if any(keeper.plan.name == plan.name for keeper in house.keepers):
-            house.note(f"{server.name} cannot join: there is {plan.name} already.")
+        taken = {keeper.plan.name for keeper in house.keepers}
+        if plan.name in taken or server.name in self._file.servers:
+            house.note(f"{server.name} cannot join: there is one of that name already.")
             return None
         if not self._file.add(server):
             house.note(f"{server.name} cannot join: that could not be written down.")
