@@ -185,9 +185,9 @@ def _add_join(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--abilities",
         nargs="+",
-        choices=("chat", "completions", "embeddings"),
+        choices=("chat", "completions", "embeddings", "rerank"),
         metavar="ABILITY",
-        help="where the server does not tell them: chat, completions, embeddings",
+        help="where the server does not tell them: chat, completions, embeddings, rerank",
     )
     parser.add_argument(
         "--slots", type=int, metavar="N", help="requests sent to it at the same time (64)"

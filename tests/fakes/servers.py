@@ -30,6 +30,8 @@ class FakeServer:
     """Of every answer, such as `503 Service Unavailable`; empty: as it should be."""
     gone: bool = False
     """It hangs up, as one whose process ends does; stop listening too."""
+    routes: list[str] | None = None
+    """Of a vLLM: what its `/openapi.json` has; none: there is no such document."""
     asked: list[str] = field(default_factory=list)
     """Method and path of each request."""
 
@@ -94,7 +96,13 @@ _OWNERS: dict[Kind, str] = {
 
 
 def _vllm(server: FakeServer) -> dict[str, Answer]:
-    return {"GET /version": lambda _: {"version": "0.11.0"}, **_counting()}
+    routes = server.routes
+    described: Json | None = None if routes is None else {"paths": {one: {} for one in routes}}
+    return {
+        "GET /version": lambda _: {"version": "0.11.0"},
+        "GET /openapi.json": lambda _: described,
+        **_counting(),
+    }
 
 
 def _sglang(server: FakeServer) -> dict[str, Answer]:

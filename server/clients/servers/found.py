@@ -62,7 +62,7 @@ def _abilities(model: Json) -> tuple[Ability, ...]:
 
 
 def abilities_in(words: Iterable[object]) -> tuple[Ability, ...]:
-    known: tuple[Ability, ...] = ("chat", "completions", "embeddings", "vision")
+    known: tuple[Ability, ...] = ("chat", "completions", "embeddings", "rerank", "vision")
     said = [word for word in words if isinstance(word, str)]
     return tuple(ability for ability in known if ability in said)
 

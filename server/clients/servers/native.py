@@ -41,13 +41,14 @@ async def vllm(ask: Ask, models: Collection[str]) -> Native | None:
 
 
 async def _by_routes(ask: Ask) -> ModelFacts:
-    """A vLLM with a model that makes embeddings has no route for chats; older ones have all routes
-    whatever they serve."""
+    """A vLLM with a model that makes embeddings, or ranks, has no route for chats; older ones have
+    all routes whatever they serve."""
     described = await ask("/openapi.json") or {}
     paths = described.get("paths")
     if not isinstance(paths, dict) or "/v1/chat/completions" in paths:
         return ModelFacts()
-    return ModelFacts(abilities=("embeddings",) if "/v1/embeddings" in paths else ())
+    able: tuple[Ability, ...] = ("embeddings", "rerank")
+    return ModelFacts(abilities=tuple(one for one in able if f"/v1/{one}" in paths))
 
 
 async def sglang(ask: Ask, models: Collection[str]) -> Native | None:

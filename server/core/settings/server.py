@@ -31,9 +31,9 @@ class JoinedServer(Section):
     """For `status` and `worker`; empty: made from the address, as `gpu1-8000`."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")
     """Variable that holds its key, if it wants one; the key itself never stands in a file."""
-    abilities: tuple[Literal["chat", "completions", "embeddings"], ...] = ()
-    """Of `chat`, `completions`, `embeddings`; empty: what the server tells, and where it tells
-    nothing `chat` and `completions`."""
+    abilities: tuple[Literal["chat", "completions", "embeddings", "rerank"], ...] = ()
+    """Of `chat`, `completions`, `embeddings`, `rerank`; empty: what the server tells, and where it
+    tells nothing `chat` and `completions`."""
     slots: int = Field(default=64, ge=1, le=4096)
     """Requests sent to it at the same time."""
     speed: float = Field(default=1.0, gt=0)

@@ -65,6 +65,22 @@ async def test_each_model_of_an_ollama_tells_what_it_can_do_and_what_it_was_load
     }
 
 
+@pytest.mark.parametrize(
+    ("routes", "abilities"),
+    [
+        (["/v1/chat/completions", "/v1/embeddings"], ()),
+        (["/v1/models", "/v1/embeddings"], ("embeddings",)),
+        (["/v1/models", "/v1/rerank"], ("rerank",)),
+        (None, ()),
+    ],
+)
+async def test_a_vllm_without_a_route_for_chats_makes_embeddings_or_ranks(
+    routes: list[str] | None, abilities: tuple[str, ...]
+) -> None:
+    told = await found(FakeServer("vllm", routes=routes))
+    assert told.models["m"].abilities == abilities
+
+
 async def test_a_llama_cpp_that_sees_says_so() -> None:
     told = await found(FakeServer("llama.cpp"))
     assert told.models["m"].abilities == ("chat", "completions", "vision")
