@@ -160,6 +160,16 @@ async def test_a_drained_one_comes_back_drained() -> None:
         assert worker.workers()[0].state == "draining"
 
 
+async def test_a_change_is_no_new_worker() -> None:
+    fake = FakeServer("vllm")
+    async with upstream(fake.script) as server, started(server.url) as worker:
+        await until(lambda: worker.models() == ["m"])
+        generation = worker.workers()[0].generation
+        fake.models = ["m", "n"]
+        await until(lambda: worker.models() == ["m", "n"])
+        assert worker.workers()[0].generation == generation
+
+
 async def test_our_own_gateway_is_waited_for_and_never_joined() -> None:
     own = says(whole(b'{"error": {"code": "own_gateway"}}', "409 Conflict"))
     async with upstream(own) as server, started(server.url) as worker:
