@@ -92,7 +92,8 @@ def _shapes(layers: Mapping[str, LoraLayer]) -> dict[str, tuple[int, ...]]:
         if ".experts." in path:  # they read tokens of all rows, one after another
             raise ValueError(f"{path} does not know whose row it reads")
         for key, side in zip(_keys(path), (layer.lora_A, layer.lora_B), strict=True):
-            shapes[key] = tuple(side[_PART].weight.shape)
+            matrix: Any = side[_PART]
+            shapes[key] = tuple(matrix.weight.shape)
     return shapes
 
 
