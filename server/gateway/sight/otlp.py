@@ -38,6 +38,8 @@ OPERATIONS = {
     "/v1/completions": "text_completion",
     "/v1/embeddings": "embeddings",
     "/v1/rerank": "rerank",
+    "/v1/messages": "chat",
+    "/v1/responses": "chat",
 }
 Attributes = dict[str, AttributeValue]
 

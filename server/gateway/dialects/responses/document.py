@@ -68,7 +68,7 @@ def cancelled(document: Json) -> Json:
 
 def error_of(error: Json) -> Json:
     """As a response has it: of its codes only few can be ours."""
-    said = error.get("code")
+    said = str(error.get("code"))  # a worker may say anything
     code = "rate_limit_exceeded" if said in _RATE_CODES else "server_error"
     if error.get("type") == "invalid_request_error" and said != "invalid_api_key":
         code = "invalid_prompt"

@@ -165,7 +165,7 @@ class Making:
         """What was begun is told as far as it went: it may be all that the client wants."""
         yield from self._close("incomplete")
         self._conclude(**failed({}, error))
-        told = {name: error.get(name) for name in ("code", "param")}
+        told = {name: _text_or_none(error.get(name)) for name in ("code", "param")}
         yield {"type": "error", **told, "message": error_of(error)["message"]}
 
     def _conclude(self, **fields: Any) -> None:
@@ -181,3 +181,7 @@ class Making:
                 name = event["type"].encode()
                 written.append(b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(event)))
         return b"".join(written)
+
+
+def _text_or_none(said: Any) -> str | None:
+    return said if isinstance(said, str) else None

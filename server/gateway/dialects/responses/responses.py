@@ -77,9 +77,9 @@ class Responses:
         await self._archive.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        id, _, below = scope["path"].removeprefix(RESPONSES).removeprefix("/").partition("/")
-        method = scope["method"]
-        if not id:
+        path, method = scope["path"], scope["method"]
+        id, _, below = path.removeprefix(RESPONSES).removeprefix("/").partition("/")
+        if path == RESPONSES:
             _only(method, "POST")
             await self._create(scope, receive, send)
         elif id == COUNT and not below:
@@ -92,7 +92,7 @@ class Responses:
             _only(method, "GET")
             kept, _ = await self._find(scope, id)
             await send_json(send, page_of(orjson.loads(kept.input), scope))
-        elif below:
+        elif below or not id:
             raise NotFound("There is nothing at this path.")
         elif method == "DELETE":
             await send_json(send, await self._delete(scope, id))
