@@ -38,6 +38,9 @@ class ProviderSettings(Section):
     out by asking it, and models that come and go there come and go here."""
     abilities: tuple[Literal["chat", "completions", "embeddings", "rerank"], ...] = ("chat",)
     """Of `chat`, `completions`, `embeddings`, `rerank`; of a `server` empty: what it tells."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the provider calls the most tokens of an answer, for requests of `/v1/responses` and
+    `/v1/messages`; chats go to it as they came."""
     slots: int = Field(default=64, ge=1, le=4096)
     """Requests sent to it at the same time."""
     speed: float = Field(default=1.0, gt=0)

@@ -43,6 +43,8 @@ class Asked:
     """How long its client will wait for all of it; None: as long as we let it."""
     generates: bool = True
     """Whether a slot of the worker is needed."""
+    translated: bool = False
+    """Whether it was made of another API's request."""
 
     @property
     def one_choice(self) -> bool:

@@ -30,7 +30,12 @@ from server.gateway.sight.faults import WORKER_REFUSED
 from server.gateway.worker import Lease
 from server.web.asgi import JSON
 from server.web.relay import Upstream
-from server.wire.fleet import DEADLINE_HEADER, GATEWAY_HEADER, SECRET_HEADER
+from server.wire.fleet import (
+    DEADLINE_HEADER,
+    GATEWAY_HEADER,
+    SECRET_HEADER,
+    TRANSLATED_HEADER,
+)
 from server.wire.lanes import PRIORITY_HEADER
 
 TRY_ELSEWHERE = frozenset({429, 502, 503, 504})
@@ -41,6 +46,7 @@ WORKER_LATER_MS = 100
 """A worker gives up so much later than the gateway, which knows best how to say it."""
 _DEADLINE = DEADLINE_HEADER.encode()
 _PRIORITY = PRIORITY_HEADER.encode()
+_TRANSLATED: Header = (TRANSLATED_HEADER.encode(), b"1")
 
 
 class Refused(TransportError):
@@ -96,6 +102,8 @@ class Asking:
         headers = [(b"x-request-id", record.request_id.encode()), *delivery.whose]
         if delivery.lane != "normal":
             headers.append((_PRIORITY, delivery.lane.encode()))
+        if delivery.asked.translated:
+            headers.append(_TRANSLATED)
         if delivery.asked.timeout_s is not None:
             left_ms = delivery.limit.left_s * 1000 + WORKER_LATER_MS
             headers.append((_DEADLINE, b"%d" % left_ms))

@@ -67,14 +67,25 @@ class Relay:
     failover: bool = True
     shelf: Shelf = field(default_factory=Shelf)
 
-    async def serve(self, ability: Ability, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(
+        self,
+        ability: Ability,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        seen_as: str | None = None,
+    ) -> None:
+        """`seen_as`: the path that its client asked, where this request was made of another API's;
+        one of few, since traces are named after it."""
         key: Key | None = scope["state"].get("key")
         max_bytes = MAX_CHAT_BYTES if ability == "chat" else MAX_JSON_BYTES
         body = await read_body(scope, receive, max_bytes)
         asked = parse_asked(scope, ability, body)
+        asked.translated = seen_as is not None
         record = self.sight.begin(
             request_id_of(scope),
-            scope["path"],
+            seen_as or scope["path"],
             asked.model,
             stream=asked.stream,
             lane=(key.lane if key else None) or asked.lane,

@@ -39,6 +39,9 @@ FLEET_HEADER: Final = "x-shortline-fleet"
 """Of a question for models by a worker that speaks for a server: which fleet asks (`fleet_id`). A
 gateway of that fleet refuses, and one of another fleet leaves out what it has from other fleets, so
 that requests can go in no circle."""
+TRANSLATED_HEADER: Final = "x-shortline-translated"
+"""To a worker, with any value: the gateway has made this chat of another API's request, so nobody
+wrote its fields as they are."""
 DEADLINE_HEADER: Final = "x-shortline-deadline-ms"
 """To a worker: milliseconds that are left for a request; by then it has ended, with an error."""
 

@@ -72,7 +72,8 @@ async def through(
     Raises what `Relay.serve` raises.
     """
     between = Interpreter(receive, send, orjson.dumps(fields), telling, request_id_of(scope))
-    await relay.serve("chat", {**scope, "path": path}, between.receive, between.send)
+    as_chat = {**scope, "path": path}
+    await relay.serve("chat", as_chat, between.receive, between.send, seen_as=scope["path"])
 
 
 class Between:
@@ -155,8 +156,7 @@ class Interpreter(Between):
             try:
                 body = orjson.dumps(self._telling.whole(orjson.loads(body)))
             except _ODD:
-                log.warning("answer makes no sense", extra={"request_id": self._request_id})
-                error = UpstreamFailed("The model's answer makes no sense here.")
+                error = self._makes_no_sense()
                 status, headers = error.status, [JSON]
                 body = orjson.dumps(error.envelope(self._request_id))
         await self.own.respond(status, headers, body)
@@ -179,7 +179,7 @@ class Interpreter(Between):
             told = self._tell(events)
             self._unsent += told
         if not more:
-            self._unsent += self._end()
+            self._unsent += self._last()
         told, self._unsent = self._unsent, b""
         if told or not more:
             await self._send({"type": message["type"], "body": told, "more_body": more})
@@ -212,11 +212,27 @@ class Interpreter(Between):
             raise ValueError("it follows what made no sense")
         if error is None:
             return self._telling.chunk(chunk)
-        self._ended = True
-        return self._telling.failure(error if isinstance(error, dict) else {"message": str(error)})
+        error = error if isinstance(error, dict) else {"message": str(error)}
+        told = self._telling.failure(error)
+        self._ended = True  # not before: what makes no sense has ended nothing
+        return told
 
     def _end(self) -> bytes:
         if self._ended:
             return b""
+        told = self._telling.end()
         self._ended = True
-        return self._telling.end()
+        return told
+
+    def _last(self) -> bytes:
+        """Nothing follows it, so what makes no sense is told as a failure at once."""
+        try:
+            return self._end()
+        except _ODD:
+            self._ended = True
+            error: dict[str, Any] = self._makes_no_sense().envelope(self._request_id)["error"]
+            return self._telling.failure(error)
+
+    def _makes_no_sense(self) -> UpstreamFailed:
+        log.warning("answer makes no sense", extra={"request_id": self._request_id})
+        return UpstreamFailed("The model's answer makes no sense here.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import orjson
 from pydantic import SecretStr
 
 from server.clients.http import Answer, HTTPClient
@@ -26,11 +28,12 @@ from server.core.limits import (
 from server.core.model_name import with_model
 from server.core.provider_settings import ProviderSettings
 from server.core.strict_json import parse_object
-from server.web.asgi import Receive, Scope, Send, read_body
+from server.web.asgi import Receive, Scope, Send, header, read_body
 from server.web.drain import Drain
 from server.web.edge import request_id_of
 from server.web.patience import Patience
 from server.web.relay import Stream, end_with_error, is_stream, read_whole, send_answer
+from server.wire.fleet import TRANSLATED_HEADER
 from server.worker.online.provider import (
     Redactor,
     authorised,
@@ -48,6 +51,8 @@ PATHS = {
     "/v1/embeddings": b"/embeddings",
     "/v1/rerank": b"/rerank",
 }
+_MAX_TOKENS = ("max_tokens", "max_completion_tokens")
+_TRANSLATED = TRANSLATED_HEADER.encode()
 
 
 class ProviderRelay:
@@ -64,6 +69,7 @@ class ProviderRelay:
         drain: Drain,
     ) -> None:
         self._provider = settings.name
+        self._max_tokens = settings.max_tokens_field
         self._pool = http.at(origin)
         self._headers = authorised(settings, key)
         self._redact = Redactor(key)
@@ -82,6 +88,8 @@ class ProviderRelay:
         max_bytes = MAX_CHAT_BYTES if path == "/v1/chat/completions" else MAX_JSON_BYTES
         body = await read_body(scope, receive, max_bytes)
         fields = parse_object(body)
+        if header(scope, _TRANSLATED) is not None:
+            body = self._in_its_words(body, fields)
         outgoing = self._outgoing(body, fields.get("model"))
         passage = _Passage(request_id_of(scope), one_choice=fields.get("n") in (None, 1))
         terms = terms_of(scope)
@@ -96,6 +104,13 @@ class ProviderRelay:
             if isinstance(error, WorkerLost):
                 error = lost_in_answer(self._provider)
             await end_with_error(send, error, passage.request_id)
+
+    def _in_its_words(self, body: bytes, fields: dict[str, Any]) -> bytes:
+        """What nobody has written as it is may as well be called what the provider calls it."""
+        if all(name == self._max_tokens or name not in fields for name in _MAX_TOKENS):
+            return body
+        named = {self._max_tokens if key in _MAX_TOKENS else key: fields[key] for key in fields}
+        return orjson.dumps(named)
 
     def _outgoing(self, body: bytes, model: object) -> bytes:
         if not isinstance(model, str) or model not in self._names:

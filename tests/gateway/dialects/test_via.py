@@ -11,12 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from server.core.errors import BadAnswer
 from server.core.strict_json import parse_object
 from server.gateway.dialects.via import Interpreter, through
 from server.gateway.relay import Relay
 from server.web.asgi import Message, Receive, Scope, Send, read_body
 from server.web.drain import Drain
 from server.web.edge import Edge
+from server.wire.fleet import TRANSLATED_HEADER
 from tests.fakes.live_server import live_server
 from tests.fakes.raw_client import raw_client
 from tests.fakes.upstream import (
@@ -247,3 +249,50 @@ async def test_a_comment_that_comes_alone_is_a_ping_until_the_end() -> None:
     for events in (b": still here\n\n", DONE, b": still here\n\n"):
         await between.send({"type": "http.response.body", "body": events, "more_body": True})
     assert [message["body"] for message in full.sent] == [b"ping\n", b"end\n"]
+
+
+class Speechless(Plain):
+    """Stumbles over its last word, and over errors that are odd."""
+
+    def end(self) -> bytes:
+        raise AttributeError("it has none")
+
+    def failure(self, error: dict[str, Any]) -> bytes:
+        if error.get("code") == "odd":
+            raise TypeError("what is that?")
+        return super().failure(error)
+
+
+def told_by(telling: Plain) -> tuple[Full, Interpreter]:
+    full = Full()
+    return full, Interpreter(full.receive, full.send, b"{}", telling, "req")
+
+
+async def test_an_end_that_makes_no_sense_is_a_failure() -> None:
+    full, between = told_by(Speechless())
+    await between.send({"type": "http.response.body", "body": LAST, "more_body": True})
+    await between.send({"type": "http.response.body", "body": b""})
+    (last,) = full.sent
+    assert (last["body"], last["more_body"]) == (b"failed: upstream_failed\n", False)
+
+
+@pytest.mark.parametrize("odd", [DONE, b'event: error\ndata: {"error":{"code":"odd"}}\n\n'])
+async def test_last_words_that_make_no_sense_leave_room_for_an_error(odd: bytes) -> None:
+    full, between = told_by(Speechless())
+    with pytest.raises(BadAnswer):
+        between.send_now(odd)
+    error = b'event: error\ndata: {"error":{"code":"late"}}\n\n'
+    await between.send({"type": "http.response.body", "body": error})
+    assert [message["body"] for message in full.sent] == [b"failed: late\n"]
+
+
+async def test_an_answer_is_remembered_by_the_path_that_was_asked_and_sent_as_translated() -> None:
+    said = b'{"choices":[{"message":{"content":"hi"}}]}'
+    async with plain(says(whole(said))) as (client, served, worker):
+        await client.post("/anything", json=ASK, headers={"x-request-id": "req-of-this-test"})
+        explained = served.parts.sight.explain("req-of-this-test")
+        assert explained is not None
+        assert (explained.path, explained.state) == ("/anything", "complete")
+        assert worker.received[0].header(TRANSLATED_HEADER) == "1"
+        own = await served.client.post("/v1/chat/completions", json=ASK)
+        assert (own.content, worker.received[1].header(TRANSLATED_HEADER)) == (said, None)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -45,9 +46,11 @@ ASK = {"model": "ours", "messages": []}
 
 
 @asynccontextmanager
-async def worker_of(fake: Upstream | str, slots: int = 4) -> AsyncIterator[httpx.AsyncClient]:
+async def worker_of(
+    fake: Upstream | str, slots: int = 4, **settings_of: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     url = fake if isinstance(fake, str) else fake.url
-    settings = ProviderSettings(name="acme", base_url=f"{url}/v9")
+    settings = ProviderSettings(name="acme", base_url=f"{url}/v9", **settings_of)
     http, drain, online = HTTPClient(connect_s=1), Drain(), OnlineWorker()
     online.relay = ProviderRelay(
         settings,

@@ -41,7 +41,7 @@ Fields = dict[str, Any]
 
 
 def chat_fields(asked: MessagesRequest) -> Fields:
-    """`max_tokens` keeps its name: more upstreams know it than `max_completion_tokens`. A stream is
+    """`max_tokens` keeps its name; a provider that has another one for it gets that. A stream is
     asked for its usage, which Anthropic's clients always get."""
     fields = count_fields(asked) | {"max_tokens": asked.max_tokens}
     for name in ("temperature", "top_p", "top_k"):
