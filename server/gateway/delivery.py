@@ -86,12 +86,12 @@ class Delivery(Journey):
         if 300 <= status < 400 or (status < 300 and not _OBJECT.match(body)):
             raise BadAnswer(f"a status {status} without a JSON object")
         self._settle(status, body)
+        said = usage_of_whole(body, len(self.asked.body)) if status < 400 else NOTHING_USED
+        self.usage = said  # known before it is sent: whoever does not wait for it has used it
         await send_answer(self.send, upstream, body, self.limit, self.grant.meters.limit_headers())
         if status < 400:
-            self.usage = usage_of_whole(body, len(self.asked.body))
             self.record.ended("complete", status)
         else:
-            self.usage = NOTHING_USED
             self._note_refusal(status, body)
             self.record.ended("http_error", status, code_of(body))
 

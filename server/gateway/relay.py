@@ -145,13 +145,15 @@ class Relay:
 
     async def _end(self, delivery: Delivery, error: RequestError) -> None:
         """Say in a stream that has begun why it ends; before that it is the edge that says it."""
-        if isinstance(error, UpstreamTimeout) and delivery.lease is not None:
+        unheard = delivery.started and _is_unheard(delivery)
+        if isinstance(error, UpstreamTimeout) and delivery.lease is not None and not unheard:
             delivery.lease.fail("late")
             delivery.record.failed(delivery.lease.worker.view.address, "late", error)
-        if not delivery.started:
+        if not delivery.started or unheard:
+            delivery.record.first_byte_at = None
             if not delivery.tries:
                 delivery.grant.cancel(counts=not isinstance(error, ModelNotFound))
-            elif error.code not in PERHAPS_USED:
+            elif delivery.usage is None and error.code not in PERHAPS_USED:
                 delivery.grant.settle(0, 0, failed=True)
             raise error
         record = delivery.record
@@ -186,6 +188,12 @@ class Relay:
                 _note_failure(delivery, lease, failure)
             if not await delivery.may_go_on(failure):
                 raise told(delivery.asked, failure, started=delivery.started) from failure
+
+
+def _is_unheard(delivery: Delivery) -> bool:
+    """Whether nothing of its answer was sent: time may be up while a dialect keeps it."""
+    served = delivery.limit.served
+    return served is not None and not served.is_answered
 
 
 def _note_failure(delivery: Delivery, lease: Lease, failure: TransportError | WorkerLost) -> None:

@@ -117,7 +117,7 @@ class Patience:
     def look(self, now: float) -> None:
         """For the rounds."""
         if now >= self._due or now >= self._end:
-            self._end_because("client left" if self._wait == "client" else "late")
+            self._end_because("client left" if self._waits_for_client() else "late")
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
@@ -135,6 +135,10 @@ class Patience:
     async def _watch(self) -> None:
         await until_left(self._receive)
         self._leave()
+
+    def _waits_for_client(self) -> bool:
+        """Not before it was sent something: what keeps an answer from it is its server's affair."""
+        return self._wait == "client" and (self.served is None or self.served.is_answered)
 
     def _leave(self) -> None:
         self._end_because("client left")

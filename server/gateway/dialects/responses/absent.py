@@ -15,11 +15,11 @@ class Absent:
     """To whoever answers it is a request at our own server: see `server.web.asgi.Served`."""
 
     more_lines = b""
-    is_answered = False
 
     def __init__(self, *, listens: bool) -> None:
         """`listens`: somebody follows the stream, until `turn_away`."""
         self.loop = asyncio.get_running_loop()
+        self.is_answered = False
         self.admitted = asyncio.Event()
         """Limits let it in."""
         self.error: Json | None = None
@@ -60,6 +60,7 @@ class Absent:
         return {"type": "http.disconnect"}
 
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        self.is_answered = True
         if status >= 400:
             self.error = _error_in(body)
 
@@ -68,6 +69,7 @@ class Absent:
         return True
 
     async def send(self, message: Message) -> None:
+        self.is_answered = True
         if piece := message.get("body"):
             self.tell(piece)
 

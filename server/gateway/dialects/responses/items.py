@@ -16,9 +16,9 @@ from server.wire.openai import MAX_MESSAGES, MAX_PARTS
 
 MAX_ID_CHARS: Final = 200
 REFERENCE: Final = "item_reference"
-_ROLES: Final = ("user", "assistant", "system", "developer")
-_STATUSES: Final = ("in_progress", "completed", "incomplete")
-_DETAILS: Final = ("low", "high", "auto", "original")
+ROLES: Final = ("user", "assistant", "system", "developer")
+STATUSES: Final = ("in_progress", "completed", "incomplete")
+DETAILS: Final = ("low", "high", "auto", "original")
 _NO_FILES: Final = "files are not kept here; send the data itself"
 
 
@@ -59,8 +59,8 @@ def _item(item: Any, at: str, id_end: str) -> Json:
 
 def _message(item: Json, at: str) -> Json:
     role = item.get("role")
-    if role not in _ROLES:
-        raise bad(f"{at}.role", f"it is one of {', '.join(_ROLES)}")
+    if role not in ROLES:
+        raise bad(f"{at}.role", f"it is one of {', '.join(ROLES)}")
     said = role == "assistant"
     content = _content(item.get("content"), f"{at}.content", "output_text" if said else None)
     return {"role": role, "status": _status(item, at), "content": content}
@@ -133,8 +133,8 @@ def _image(part: Json, at: str) -> Json:
     if part.get("file_id") is not None:
         raise bad(f"{at}.file_id", _NO_FILES)
     detail = "auto" if part.get("detail") is None else part["detail"]
-    if detail not in _DETAILS:
-        raise bad(f"{at}.detail", f"it is one of {', '.join(_DETAILS)}")
+    if detail not in DETAILS:
+        raise bad(f"{at}.detail", f"it is one of {', '.join(DETAILS)}")
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else url  # as chats have it
     url = _text({"image_url": url}, "image_url", at)
@@ -164,8 +164,8 @@ def _texts(given: Any, at: str, kind: str) -> list[Json]:
 
 def _status(item: Json, at: str) -> str:
     status = "completed" if item.get("status") is None else item["status"]
-    if status not in _STATUSES:
-        raise bad(f"{at}.status", f"it is one of {', '.join(_STATUSES)}")
+    if status not in STATUSES:
+        raise bad(f"{at}.status", f"it is one of {', '.join(STATUSES)}")
     return str(status)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import orjson
 
@@ -15,18 +17,24 @@ class Keeper(Between):
     """Between the interpreter and the client."""
 
     def __init__(
-        self, receive: Receive, send: Send, making: Making, keep: Callable[[], Awaitable[None]]
+        self,
+        receive: Receive,
+        send: Send,
+        making: Making,
+        keep: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """`keep` is awaited once, when the response has ended; it may change its document, and must
         not raise: the answer has cost what it has cost."""
         super().__init__(receive, send)
         self._making = making
         self._keep = keep
-        self._kept = False
+        self._keeping: asyncio.Future[None] | None = None
+        self._held = b""
+        """Of a stream, what waits until it is kept."""
 
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         if self._making.ended:
-            await self._keep()
+            await self._kept()
             body = orjson.dumps(self._making.document)
         await self.own.respond(status, headers, body)
 
@@ -34,8 +42,15 @@ class Keeper(Between):
         return not self._making.ended and self.own.send_now(piece)
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.body" and self._making.ended and not self._kept:
-            self._kept = True
-            await self._keep()
-            message = {**message, "body": message.get("body", b"") + self._making.last()}
+        if message["type"] == "http.response.body" and self._making.ended:
+            self._held += message.get("body", b"")
+            await self._kept()
+            told, self._held = self._held + self._making.last(), b""
+            message = {**message, "body": told}
         await self._send(message)
+
+    async def _kept(self) -> None:
+        """Whoever runs out of time meanwhile may ask again: it goes on."""
+        if self._keeping is None:
+            self._keeping = asyncio.ensure_future(self._keep())
+        await asyncio.shield(self._keeping)

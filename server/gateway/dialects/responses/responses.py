@@ -82,6 +82,8 @@ class Responses:
         if path == RESPONSES:
             _only(method, "POST")
             await self._create(scope, receive, send)
+        elif not id:
+            raise _nothing_here()
         elif id == COUNT and not below:
             _only(method, "POST")
             await self._count(scope, receive, send)
@@ -92,8 +94,8 @@ class Responses:
             _only(method, "GET")
             kept, _ = await self._find(scope, id)
             await send_json(send, page_of(orjson.loads(kept.input), scope))
-        elif below or not id:
-            raise NotFound("There is nothing at this path.")
+        elif below:
+            raise _nothing_here()
         elif method == "DELETE":
             await send_json(send, await self._delete(scope, id))
         else:
@@ -201,6 +203,10 @@ def _owner(scope: Scope) -> str:
 
 def _unknown(id: str) -> NotFound:
     return NotFound(f"Response with id '{id[:80]}' not found.", param="response_id")
+
+
+def _nothing_here() -> NotFound:
+    return NotFound("There is nothing at this path.")
 
 
 def _only(method: str, wanted: str) -> None:

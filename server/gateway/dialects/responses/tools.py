@@ -11,7 +11,7 @@ from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.values import Json
 
 MAX_TOOLS: Final = 128
-_CHOICES: Final = ("none", "auto", "required")
+CHOICES: Final = ("none", "auto", "required")
 _HOSTED: Final = (
     "Tools of type {!r} do not run here: this server calls models, and nothing else. Offer the "
     "model tools of type 'function', and run them yourself."
@@ -51,8 +51,8 @@ def check_choice(choice: Any, tools: list[FunctionTool]) -> Any:
     if choice is None:
         return "auto"
     if isinstance(choice, str):
-        if choice not in _CHOICES:
-            raise bad("tool_choice", f"it is one of {', '.join(_CHOICES)}, or an object")
+        if choice not in CHOICES:
+            raise bad("tool_choice", f"it is one of {', '.join(CHOICES)}, or an object")
         if choice == "required" and not tools:
             raise bad("tool_choice", "there are no tools to call")
         return choice

@@ -26,8 +26,8 @@ from server.wire.openai import MAX_TOKENS, MAX_TOP_LOGPROBS, Metadata, Penalty
 from server.wire.openai_faults import bad_request, fault
 
 LOGPROBS: Final = "message.output_text.logprobs"
-_REFUSED: Final = ("conversation", "prompt", "context_management", "moderation")
-_INCLUDABLE: Final = frozenset(
+NOT_FOLLOWED: Final = ("conversation", "prompt", "context_management", "moderation")
+INCLUDABLE: Final = frozenset(
     {
         LOGPROBS,
         "file_search_call.results",
@@ -62,7 +62,7 @@ class Format(_Part):
     strict: bool | None = None
 
 
-class Text(_Part):
+class TextWish(_Part):
     format: Format | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
@@ -85,13 +85,13 @@ class Wish(_Part):
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
-    text: Text | None = None
+    text: TextWish | None = None
     reasoning: Reasoning | None = None
     tools: Annotated[list[FunctionTool], Field(fail_fast=True, max_length=MAX_TOOLS)] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    include: Annotated[list[str], Field(fail_fast=True, max_length=len(_INCLUDABLE))] | None = None
+    include: Annotated[list[str], Field(fail_fast=True, max_length=len(INCLUDABLE))] | None = None
     metadata: Metadata | None = None
     service_tier: (
         Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None
@@ -104,7 +104,7 @@ class Wish(_Part):
     @classmethod
     def _includable(cls, include: list[str] | None) -> list[str] | None:
         for word in include or ():
-            if word not in _INCLUDABLE:
+            if word not in INCLUDABLE:
                 raise fault(f"{word[:80]!r} cannot be included")
         return include
 
@@ -125,7 +125,7 @@ class Wish(_Part):
 def read_wish(body: Json) -> tuple[Wish, Any]:
     """The wish, and its `tool_choice` as it is told again. Raises `BadRequest` that names the
     field."""
-    for field in _REFUSED:
+    for field in NOT_FOLLOWED:
         if body.get(field) is not None:
             raise BadRequest(
                 f"'{field}' is not supported here.", param=field, code="unsupported_parameter"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 import orjson
+import pytest
 
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.making import Making
@@ -81,3 +82,23 @@ async def test_the_end_of_a_stream_waits_until_it_is_kept() -> None:
     assert client.heard == ["kept", "told", "told"]
     last = events_in(client.body)[-1]
     assert (last["type"], last["response"]["store"]) == ("response.completed", False)
+
+
+async def test_who_runs_out_of_time_while_it_is_kept_still_hears_the_end_of_a_stream() -> None:
+    one, client, may_go_on = making(), Client([]), asyncio.Event()
+
+    async def keep() -> None:
+        client.heard.append("keeps")
+        await may_go_on.wait()
+
+    keeper = Keeper(client.receive, client.send, one, keep)
+    ending = {"type": "http.response.body", "body": one.end(), "more_body": True}
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await keeper.send(ending)
+    may_go_on.set()
+    await keeper.send({"type": "http.response.body", "body": b"", "more_body": False})
+    assert client.heard == ["keeps", "told"]
+    said = [event["type"] for event in events_in(client.body)]
+    assert said[:2] == ["response.created", "response.in_progress"]
+    assert said[-1] == "response.completed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,29 @@ async def test_an_input_is_counted_and_not_answered() -> None:
             got = await served.client.post(f"{RESPONSES}/input_tokens", json=ASK)
             assert got.json() == {"object": "response.input_tokens", "input_tokens": 5}
             assert worker.received[0].head.startswith(b"POST /tokenize ")
+
+
+async def test_time_that_is_up_while_a_response_is_kept_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on = threading.Event()
+    monkeypatch.setattr(Answers, "put", lambda *_: may_go_on.wait(5))
+    try:
+        async with upstream(speaks("x")) as worker, responding(view(worker.url)) as served:
+            soon = {"x-request-timeout": "0.3", "x-request-id": "req-of-this-test"}
+            got = await served.client.post(RESPONSES, json=ASK, headers=soon)
+            assert await error_of(got) == (504, None, "deadline_exceeded")
+            seen = served.parts.sight.explain("req-of-this-test")
+            assert seen is not None
+            assert (seen.status, seen.path, seen.state) == (504, RESPONSES, "http_error")
+            may_go_on.set()
+    finally:
+        may_go_on.set()
+
+
+@pytest.mark.parametrize("path", ["/", "//x", "//cancel", "/resp_x/y", "/resp_x/input_items/"])
+async def test_there_is_nothing_at_odd_paths(path: str) -> None:
+    async with responding() as served:
+        for method in ("GET", "POST", "DELETE"):
+            got = await served.client.request(method, f"{RESPONSES}{path}", json=ASK)
+            assert await error_of(got) == (404, None, "not_found")
