@@ -35,10 +35,19 @@ TAKES_MODEL = (
     "DetokenizeRequest",
     "MessagesRequest",
     "CountRequest",
+    "ResponseWish",
 )
+MINE = "resp_mine"
+"""Stands for a response that is there."""
 NOBODYS = "DELETE /admin/keys/{id}"
 """No key has an id that is made up."""
-ENDS = ("data: [DONE]", 'event: message_stop\ndata: {"type":"message_stop"}')
+ENDS = (
+    "data: [DONE]",
+    'event: message_stop\ndata: {"type":"message_stop"}',
+    "event: response.completed\n",
+    "event: response.incomplete\n",
+    "event: response.failed\n",
+)
 CHANGING = ("POST", "PUT", "DELETE", "PATCH")
 
 
@@ -48,6 +57,11 @@ def aimed(found: dict[str, Any]) -> dict[str, Any]:
     for name in TAKES_MODEL:
         schemas[name]["properties"]["model"] = {"enum": [MODEL]}
     paths["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = {"enum": [MODEL, "no", "e/o"]}
+    schemas["ResponseWish"]["properties"]["previous_response_id"] = {"enum": [None, "resp_none"]}
+    for path, methods in paths.items():
+        if "{response_id}" in path:
+            for operation in methods.values():
+                operation["parameters"][0]["schema"] = {"enum": [MINE, "resp_none"]}
     for operation in paths["/admin/routes/{name}"].values():
         operation["parameters"][0]["schema"] = {"enum": ROUTES}
     return found
@@ -65,6 +79,14 @@ class Product(Target):
         """What an administrator can change."""
         keys = [(key["id"], key["revoked"]) for key in self.get("/admin/keys")["data"]]
         return [sorted(keys), self.get("/admin/routes")["data"]]
+
+    def response(self) -> str:
+        """The id of one that is made in the background."""
+        wish = json.dumps({"model": MODEL, "input": "one two three", "background": True})
+        answer = self.session.post(
+            f"{self.url}/v1/responses", data=wish, headers=self.headers, timeout=ANSWER_S
+        )
+        return str(answer.json()["id"])
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +109,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @bounded(100)
 def test_no_request_makes_it_fail(case: Case[Any], product: Product) -> None:
     before = product.listed() if case.method in CHANGING and "/admin/" in case.path else None
+    if case.path_parameters.get("response_id") == MINE:
+        case.path_parameters["response_id"] = product.response()
     answer = product.ask(case)
     if answer.status_code < 400:
         case.validate_response(answer, checks=[response_schema_conformance])
@@ -94,7 +118,7 @@ def test_no_request_makes_it_fail(case: Case[Any], product: Product) -> None:
         assert product.listed() == before
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         last = answer.text.strip().split("\n\n")[-1]
-        assert last in ENDS or 'data: {"error":' in last or "event: error\n" in last, last
+        assert last.startswith(ENDS) or 'data: {"error":' in last or "event: error\n" in last, last
 
 
 def test_then_every_operation_has_served_somebody(product: Product) -> None:

@@ -28,6 +28,14 @@ _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _SOME: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
 _USAGE: Final = _object(prompt_tokens=_COUNT, total_tokens=_COUNT)
+_ITEM: Final = _object(id=_TEXT, type=_TEXT, status=_TEXT)
+_RESPONSE_USAGE: Final = _object(
+    input_tokens=_COUNT,
+    input_tokens_details=_object(cached_tokens=_COUNT),
+    output_tokens=_COUNT,
+    output_tokens_details=_object(reasoning_tokens=_COUNT),
+    total_tokens=_COUNT,
+)
 
 
 def _answer(kind: str) -> Schema:
@@ -86,6 +94,31 @@ ANSWERS: Final[dict[str, Schema]] = {
         usage=_object(input_tokens=_COUNT, output_tokens=_COUNT),
     ),
     "InputTokens": _object(input_tokens=_COUNT),
+    "Response": _object(
+        id=_TEXT,
+        object={"const": "response"},
+        created_at=_COUNT,
+        completed_at=_SOME,
+        status={"enum": ["completed", "failed", "in_progress", "cancelled", "incomplete"]},
+        background={"type": "boolean"},
+        store={"type": "boolean"},
+        error={"anyOf": [_object(code=_TEXT, message=_TEXT), {"type": "null"}]},
+        incomplete_details={"anyOf": [_object(reason=_TEXT), {"type": "null"}]},
+        model=_TEXT,
+        output={"type": "array", "items": _ITEM},
+        previous_response_id=_or_null("string"),
+        usage={"anyOf": [_RESPONSE_USAGE, {"type": "null"}]},
+        metadata={"type": "object"},
+    ),
+    "ResponseItems": _object(
+        object={"const": "list"},
+        data={"type": "array", "items": _ITEM},
+        first_id=_TEXT,
+        last_id=_TEXT,
+        has_more={"type": "boolean"},
+    ),
+    "ResponseGone": _object(id=_TEXT, object={"const": "response"}, deleted={"const": True}),
+    "ResponseTokens": _object(object={"const": "response.input_tokens"}, input_tokens=_COUNT),
     "Model": _object(
         id=_TEXT,
         object={"const": "model"},

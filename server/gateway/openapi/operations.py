@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from server.gateway.openapi import responses
 from server.gateway.openapi.requests import SCHEMAS
 from server.ledger.usage import KEEP_DAYS
 from server.wire.lanes import LANES
@@ -68,6 +69,7 @@ _DAYS: Final[Spec] = {
     "description": "Today and so many days before, less one.",
     "schema": {"type": "integer", "minimum": 1, "maximum": KEEP_DAYS, "default": 7},
 }
+_RESPONSE: Final = _in_path("response_id")
 _EVENTS: Final[Spec] = {"text/event-stream": {}}
 """A schema would be one of the whole stream, and nobody has that."""
 _HEALTH: Final = _json("Health")
@@ -107,6 +109,36 @@ PATHS: Final[Spec] = {
         _json("InputTokens"),
         refused="MessagesRefused",
     ),
+    "/v1/responses": _relayed(
+        "Make a response, as OpenAI's newer API has it",
+        "ResponseWish",
+        _json("Response") | _EVENTS,
+    ),
+    "/v1/responses/input_tokens": _relayed(
+        "Count the tokens of a response's input", "ResponseWish", _json("ResponseTokens")
+    ),
+    "/v1/responses/{response_id}": {
+        "get": _operation(
+            "Show a response as it is now", {"200": _json("Response")}, parameters=(_RESPONSE,)
+        ),
+        "delete": _operation(
+            "Delete a response", {"200": _json("ResponseGone")}, parameters=(_RESPONSE,)
+        ),
+    },
+    "/v1/responses/{response_id}/cancel": {
+        "post": _operation(
+            "Cancel a response that is made in the background",
+            {"200": _json("Response")},
+            parameters=(_RESPONSE,),
+        )
+    },
+    "/v1/responses/{response_id}/input_items": {
+        "get": _operation(
+            "List the items of a response's input",
+            {"200": _json("ResponseItems")},
+            parameters=(_RESPONSE, *responses.page()),
+        )
+    },
     "/detokenize": _relayed("Tell the text of tokens", "DetokenizeRequest", _json("Detokenized")),
     "/v1/models": {"get": _operation("List the models", {"200": _json("Models")})},
     "/v1/models/{model}": {

@@ -10,6 +10,8 @@ from pydantic.json_schema import models_json_schema
 from server.core.settings.route import RouteSettings
 from server.core.settings.server import JoinedServer
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
+from server.gateway.dialects.responses.wish import Wish
+from server.gateway.openapi import responses
 from server.ledger.new_key import MAX_MODEL_CHARS, MAX_NAME_CHARS, NewKey
 from server.wire.openai import (
     MAX_BIASES,
@@ -31,6 +33,7 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
     RerankRequest,
     MessagesRequest,
     CountRequest,
+    Wish,
     NewKey,
     RouteSettings,
     JoinedServer,
@@ -63,6 +66,8 @@ def requests() -> dict[str, Schema]:
     _widen_blocks(schemas)
     schemas["TokenizeRequest"] = _tokenize_request(schemas)
     schemas["DetokenizeRequest"] = _detokenize_request(schemas)
+    schemas["ResponseWish"] = responses.wish(schemas.pop("Wish"))
+    schemas |= responses.ITEMS
     schemas["RouteWish"] = _route_wish(schemas.pop("RouteSettings"))
     _name_rules(schemas["NewKey"]["properties"])
     return schemas

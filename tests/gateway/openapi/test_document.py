@@ -9,8 +9,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
+from server.core.errors import BadRequest
 from server.core.settings import JoinedServer
 from server.gateway.admin.keys import KEYS, USAGE
 from server.gateway.admin.routes import ROUTES, RouteWish
@@ -18,6 +19,9 @@ from server.gateway.admin.servers import SERVERS
 from server.gateway.app import METRICS, OPENAPI, RELAYED
 from server.gateway.dialects.anthropic.messages import COUNT, MESSAGES
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
+from server.gateway.dialects.responses.items import read_input
+from server.gateway.dialects.responses.responses import RESPONSES
+from server.gateway.dialects.responses.wish import read_wish
 from server.gateway.models import MODELS
 from server.gateway.openapi.document import document, document_bytes
 from server.ledger.ledger import Ledger
@@ -31,6 +35,25 @@ CHAT = {"model": "m", "messages": HELLO}
 TEXT = {"model": "m", "prompt": "hello"}
 INPUT = {"model": "m", "input": "hello"}
 ASKED = {"model": "m", "query": "hello", "documents": ["hello", {"text": "bye", "id": 1}]}
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+TOOL = {"type": "function", "name": "f"}
+
+
+class ResponseWish(BaseModel):
+    """What several parts read in turn."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, body: Any) -> Any:
+        try:
+            read_wish(body)
+            read_input(body.get("input"), "0")
+        except BadRequest as error:
+            raise ValueError(error.message) from None
+        return {}
+
+
 AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (ChatRequest, CHAT),
     (ChatRequest, {**CHAT, "unknown": {"a": [1]}}),
@@ -80,6 +103,24 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (MessagesRequest, CHAT | {"max_tokens": 5, "tools": [{"name": "f"}]}),
     (CountRequest, CHAT),
     (CountRequest, CHAT | {"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
+    (ResponseWish, INPUT),
+    (ResponseWish, {"model": "m"}),
+    (ResponseWish, INPUT | {"input": []}),
+    (ResponseWish, INPUT | {"input": HELLO}),
+    (ResponseWish, INPUT | {"input": [{"type": "message", "role": "user"}]}),
+    (ResponseWish, INPUT | {"input": [{"type": "web_search_call", "id": "x"}]}),
+    (ResponseWish, INPUT | {"input": [{"type": "item_reference", "id": "x"}]}),
+    (ResponseWish, INPUT | {"input": [{"role": "user", "content": [IMAGE]}]}),
+    (ResponseWish, INPUT | {"input": [{"role": "assistant", "content": [IMAGE]}]}),
+    (ResponseWish, INPUT | {"input": [CALL | {"status": "completed"}]}),
+    (ResponseWish, INPUT | {"input": [CALL | {"call_id": ""}]}),
+    (ResponseWish, INPUT | {"include": ["message.output_text.logprobs"]}),
+    (ResponseWish, INPUT | {"include": ["everything"]}),
+    (ResponseWish, INPUT | {"tools": [{"type": "web_search"}]}),
+    (ResponseWish, INPUT | {"tools": [TOOL], "tool_choice": "required"}),
+    (ResponseWish, INPUT | {"tools": [TOOL], "tool_choice": {"type": "function", "name": "f"}}),
+    (ResponseWish, INPUT | {"tool_choice": "maybe"}),
+    (ResponseWish, INPUT | {"conversation": "c"}),
     (NewKey, {"name": "carol"}),
     (NewKey, {"name": ""}),
     (NewKey, {"name": "x" * 101}),
@@ -127,6 +168,7 @@ def test_every_path_of_the_gateway_is_described() -> None:
         *RELAYED,
         MESSAGES,
         COUNT,
+        RESPONSES,
         MODELS,
         METRICS,
         OPENAPI,
