@@ -119,7 +119,9 @@ PATHS: Final[Spec] = {
     ),
     "/v1/responses/{response_id}": {
         "get": _operation(
-            "Show a response as it is now", {"200": _json("Response")}, parameters=(_RESPONSE,)
+            "Show a response as it is now, or the events of one in the background",
+            {"200": _json("Response") | _EVENTS},
+            parameters=(_RESPONSE, *responses.stream()),
         ),
         "delete": _operation(
             "Delete a response", {"200": _json("ResponseGone")}, parameters=(_RESPONSE,)

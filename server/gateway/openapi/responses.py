@@ -11,7 +11,7 @@ from server.gateway.dialects.responses.items import (
     ROLES,
     STATUSES,
 )
-from server.gateway.dialects.responses.listing import MOST, USUAL
+from server.gateway.dialects.responses.listing import MAX_DIGITS, MOST, USUAL
 from server.gateway.dialects.responses.tools import CHOICES, MAX_TOOLS
 from server.gateway.dialects.responses.wish import INCLUDABLE, NOT_FOLLOWED
 from server.wire.openai import MAX_MESSAGES, MAX_PARTS
@@ -117,6 +117,15 @@ def page() -> tuple[Schema, ...]:
     limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
     order = {"enum": ["asc", "desc"], "default": "desc"}
     schemas = {"limit": limit, "order": order, "after": {"type": "string"}}
+    return tuple({"name": name, "in": "query", "schema": s} for name, s in schemas.items())
+
+
+def stream() -> tuple[Schema, ...]:
+    """The query of one response that is wanted as its events."""
+    schemas = {
+        "stream": {"type": "boolean", "default": False},
+        "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**MAX_DIGITS - 1},
+    }
     return tuple({"name": name, "in": "query", "schema": s} for name, s in schemas.items())
 
 

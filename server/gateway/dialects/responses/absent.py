@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
+from server.gateway.dialects.responses.story import Story
 from server.gateway.dialects.responses.values import Json
 from server.web.asgi import Header, Message
 
@@ -16,17 +17,15 @@ class Absent:
 
     more_lines = b""
 
-    def __init__(self, *, listens: bool) -> None:
-        """`listens`: somebody follows the stream, until `turn_away`."""
+    def __init__(self, story: Story | None) -> None:
+        """`story`: of its stream; None: it is none."""
         self.loop = asyncio.get_running_loop()
         self.is_answered = False
         self.admitted = asyncio.Event()
         """Limits let it in."""
         self.error: Json | None = None
         """What was answered instead of a response."""
-        self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
-        """Of a stream, for who listens; the last one is empty."""
-        self._listens = listens
+        self.story = story
         self.unwanted = False
         self._listener: Callable[[], None] | None = None
 
@@ -36,13 +35,8 @@ class Absent:
             self._listener()
 
     def tell(self, piece: bytes) -> None:
-        if self._listens:
-            self.pieces.put_nowait(piece)
-
-    def turn_away(self) -> None:
-        """Nobody listens any more: what is left to say need not be remembered."""
-        self._listens = False
-        self.pieces = asyncio.Queue()
+        if self.story is not None:
+            self.story.tell(piece)
 
     def listen(self, listener: Callable[[], None] | None) -> None:
         self._listener = listener

@@ -1,4 +1,5 @@
-"""What the query of a request below `/v1/responses` says: a page of an input's items."""
+"""What the query of a request below `/v1/responses` says: a page of an input's items, or where a
+stream begins."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from server.web.asgi import Scope
 MOST: Final = 100
 USUAL: Final = 20
 _MAX_QUERY_BYTES: Final = 4096
+MAX_DIGITS: Final = 9
 
 
 def page_of(items: list[Json], scope: Scope) -> Json:
@@ -35,14 +37,18 @@ def page_of(items: list[Json], scope: Scope) -> Json:
     }
 
 
-def refuse_stream(scope: Scope) -> None:
-    """Raises `BadRequest` where a response that is there is asked for as a stream."""
-    if _query(scope).get("stream", ["false"])[-1].lower() == "true":
-        raise BadRequest(
-            "A response is read whole here; only the request that makes it has a stream.",
-            param="stream",
-            code="unsupported_parameter",
-        )
+def first_event(scope: Scope) -> int | None:
+    """The number of the event from which on a response is wanted as a stream; None: it is wanted
+    whole. Raises `BadRequest`."""
+    said = _query(scope)
+    if said.get("stream", ["false"])[-1].lower() != "true":
+        return None
+    after = said.get("starting_after", [""])[-1]
+    if not after:
+        return 0
+    if not (after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS):
+        raise bad("starting_after", "it is the sequence_number of an event")
+    return int(after) + 1
 
 
 def _query(scope: Scope) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """`/v1/responses`: OpenAI's newer API, over the same models as its chats.
 
     POST   /v1/responses                    make one: whole, as a stream, or in the background
-    GET    /v1/responses/ID                 as it is now
+    GET    /v1/responses/ID                 as it is now, or `?stream=true` as its events
     DELETE /v1/responses/ID
     POST   /v1/responses/ID/cancel          one that is made in the background
     GET    /v1/responses/ID/input_items
@@ -13,12 +13,13 @@ https://platform.openai.com/docs/api-reference/responses
 from __future__ import annotations
 
 import logging
+from contextlib import aclosing
 from typing import Final
 
 import orjson
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import MethodNotAllowed, NotFound, RequestError
+from server.core.errors import BadRequest, MethodNotAllowed, NotFound, RequestError
 from server.core.limits import MAX_CHAT_BYTES, WHOLE_REQUEST_S, WRITE_STALL_S
 from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
@@ -27,9 +28,10 @@ from server.gateway.dialects.responses.counting import Counting
 from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.keeper import Keeper
-from server.gateway.dialects.responses.listing import page_of, refuse_stream
+from server.gateway.dialects.responses.listing import first_event, page_of
 from server.gateway.dialects.responses.order import Order, read_order
-from server.gateway.dialects.responses.runs import Run, Runs
+from server.gateway.dialects.responses.runs import Runs
+from server.gateway.dialects.responses.story import Story
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.via import through
 from server.gateway.relay import Relay
@@ -82,27 +84,37 @@ class Responses:
         if path == RESPONSES:
             _only(method, "POST")
             await self._create(scope, receive, send)
-        elif not id:
-            raise _nothing_here()
         elif id == COUNT and not below:
             _only(method, "POST")
             await self._count(scope, receive, send)
-        elif below == "cancel":
-            _only(method, "POST")
-            await send_json(send, await self._cancel(scope, id))
-        elif below == "input_items":
-            _only(method, "GET")
-            kept, _ = await self._find(scope, id)
-            await send_json(send, page_of(orjson.loads(kept.input), scope))
-        elif below:
+        elif not id:
             raise _nothing_here()
+        elif below:
+            await send_json(send, await self._below(scope, id, below))
         elif method == "DELETE":
             await send_json(send, await self._delete(scope, id))
         else:
             _only(method, "GET")
-            refuse_stream(scope)
-            _, document = await self._find(scope, id)
+            await self._show(scope, id, receive, send)
+
+    async def _below(self, scope: Scope, id: str, name: str) -> Json:
+        method = scope["method"]
+        if name == "cancel":
+            _only(method, "POST")
+            return await self._cancel(scope, id)
+        if name == "input_items":
+            _only(method, "GET")
+            kept, _ = await self._find(scope, id)
+            return page_of(orjson.loads(kept.input), scope)
+        raise _nothing_here()
+
+    async def _show(self, scope: Scope, id: str, receive: Receive, send: Send) -> None:
+        start = first_event(scope)
+        _, document = await self._find(scope, id)
+        if start is None:
             await send_json(send, document)
+        else:
+            await self._follow(self._story(id, start), start, receive, send)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
@@ -136,8 +148,8 @@ class Responses:
             raise
         finally:
             run.kept.set()
-        if order.wish.stream:
-            await self._follow(run, receive, send)
+        if run.client.story is not None:
+            await self._follow(run.client.story, 0, receive, send)
         else:
             await send_whole(send, 200, [JSON], kept.document)
 
@@ -148,20 +160,29 @@ class Responses:
         path = TOKENIZE.decode()
         await through(self._relay, scope, receive, send, fields, Counting(), path=path)
 
-    async def _follow(self, run: Run, receive: Receive, send: Send) -> None:
+    def _story(self, id: str, start: int) -> Story:
+        """Raises `BadRequest`."""
+        story = self._runs.story(id)
+        if story is None or not story.reaches_back_to(start):
+            raise BadRequest(
+                "These events are not kept here, or not any more: only what is made as a stream in "
+                "the background has some, for a while. Read the response whole.",
+                param="stream",
+                code="unsupported_parameter",
+            )
+        return story
+
+    async def _follow(self, story: Story, start: int, receive: Receive, send: Send) -> None:
         """Tell a client of a run, as long as it listens; the run goes on without it."""
-        pieces = run.client.pieces
-        try:
-            with Patience(receive, self._relay.drain, WHOLE_REQUEST_S) as limit:
-                head = {"status": 200, "headers": [*EVENT_STREAM]}
-                await send({"type": "http.response.start", **head})
-                while piece := await pieces.get():
+        with Patience(receive, self._relay.drain, WHOLE_REQUEST_S) as limit:
+            head = {"status": 200, "headers": [*EVENT_STREAM]}
+            await send({"type": "http.response.start", **head})
+            async with aclosing(story.read(start)) as pieces:
+                async for piece in pieces:
                     limit.allow(WRITE_STALL_S, "client")
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                     limit.allow(WHOLE_REQUEST_S)
-                await send({"type": "http.response.body", "body": b""})
-        finally:
-            run.client.turn_away()
+            await send({"type": "http.response.body", "body": b""})
 
     async def _find(self, scope: Scope, id: str) -> tuple[Kept, Json]:
         """It, and its document. Raises `NotFound`."""
@@ -192,7 +213,7 @@ class Responses:
     async def _delete(self, scope: Scope, id: str) -> Json:
         if not await self._archive.ask(Answers.delete, _owner(scope), id):
             raise _unknown(id)
-        self._runs.cancel(id)
+        self._runs.forget(id)
         return {"id": id, "object": "response", "deleted": True}
 
 

@@ -23,6 +23,7 @@ from server.gateway.dialects.responses.absent import Absent
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.document import cancelled
 from server.gateway.dialects.responses.making import Making
+from server.gateway.dialects.responses.story import Stories, Story
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.via import through
 from server.gateway.relay import Relay
@@ -41,9 +42,9 @@ _TRIES: Final = 5
 class Run:
     """One response in the making."""
 
-    def __init__(self, making: Making, *, streams: bool) -> None:
+    def __init__(self, making: Making, story: Story | None) -> None:
         self.making = making
-        self.client = Absent(listens=streams)
+        self.client = Absent(story)
         self.kept = asyncio.Event()
         """It is in the file, or will never be."""
         self.refused: RequestError | None = None
@@ -57,6 +58,7 @@ class Runs:
         self._archive = archive
         self._clock = clock
         self._runs: dict[str, Run] = {}
+        self._stories = Stories()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
 
@@ -70,7 +72,7 @@ class Runs:
                 f"{MAX_RUNS} responses are being made in the background here.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        run = Run(making, streams="stream" in fields)
+        run = Run(making, Story(len(self._runs)) if "stream" in fields else None)
         scope = {**scope, "state": dict(scope["state"])}
         task = asyncio.create_task(self._make(run, scope, fields), name="making a response")
         self._tasks.add(task)
@@ -87,6 +89,18 @@ class Runs:
             run.kept.set()
             raise
         return run
+
+    def story(self, id: str) -> Story | None:
+        """Of one that is made here as a stream, or was until a while ago."""
+        run = self._runs.get(id)
+        if run is not None:
+            return run.client.story
+        return self._stories.find(id, self._clock.monotonic())
+
+    def forget(self, id: str) -> None:
+        """It was deleted."""
+        self.cancel(id)
+        self._stories.drop(id)
 
     def cancel(self, id: str) -> None:
         """If it is made here."""
@@ -115,7 +129,9 @@ class Runs:
             client.tell(making.last())
         finally:
             del self._runs[id]
-            client.tell(b"")
+            if client.story is not None:
+                client.story.end()
+                self._stories.add(id, client.story, self._clock.monotonic())
             drain.ended()
 
     async def _ask(self, run: Run, scope: Scope, fields: Json) -> Json | None:

@@ -88,8 +88,9 @@ def checked_list(said: dict[str, Any]) -> list[dict[str, Any]]:
     return items
 
 
-def events_in(stream: bytes) -> list[dict[str, Any]]:
-    """The events of a stream, once `openai` has read each strictly; numbered without a gap."""
+def events_in(stream: bytes, first: int = 0) -> list[dict[str, Any]]:
+    """The events of a stream, once `openai` has read each strictly; numbered from `first` without a
+    gap."""
     found = []
     for block in stream.removesuffix(b"\n\n").split(b"\n\n"):
         if block.startswith(b":"):
@@ -102,5 +103,5 @@ def events_in(stream: bytes) -> list[dict[str, Any]]:
         if "response" in event and event["response"]["status"] != "in_progress":
             checked(event["response"])
         found.append(event)
-    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    assert [event["sequence_number"] for event in found] == list(range(first, first + len(found)))
     return found

@@ -85,6 +85,35 @@ async def test_a_stream_of_it_is_told_to_its_end() -> None:
         assert kept.json() == events[-1]["response"]
 
 
+async def test_a_stream_is_taken_up_again_from_any_event() -> None:
+    go = asyncio.Event()
+    async with upstream(waits(go, "a", "b")) as worker, responding(view(worker.url)) as served:
+        async with served.client.stream("POST", RESPONSES, json=ASK | {"stream": True}) as got:
+            pieces = got.aiter_bytes()
+            told = json.loads((await anext(pieces)).split(b"data: ")[1].split(b"\n")[0])
+        path = f"{RESPONSES}/{told['response']['id']}?stream=true"
+        again = asyncio.create_task(served.client.get(f"{path}&starting_after=1"))
+        whole = asyncio.create_task(served.client.get(path))
+        await asyncio.sleep(0.05)
+        go.set()
+        numbers = [event["sequence_number"] for event in events_in((await whole).content)]
+        assert numbers == list(range(len(numbers)))
+        assert events_in((await again).content, 2) == events_in((await whole).content)[2:]
+        after = await served.client.get(f"{path}&starting_after={numbers[-2]}")
+        (last,) = events_in(after.content, numbers[-1])
+        assert last["type"] == "response.completed"
+        await served.client.delete(path.partition("?")[0])
+        assert (await served.client.get(path)).status_code == 404
+
+
+async def test_only_a_stream_in_the_background_has_events_to_take_up() -> None:
+    async with upstream(speaks("x")) as worker, responding(view(worker.url)) as served:
+        path = await begun(served)
+        await ended(served, path)
+        got = await served.client.get(f"{path}?stream=true")
+        assert (got.status_code, got.json()["error"]["param"]) == (400, "stream")
+
+
 async def test_it_can_be_cancelled_and_its_worker_stops() -> None:
     async with upstream(waits(asyncio.Event())) as worker:
         async with responding(view(worker.url)) as served:
