@@ -118,6 +118,13 @@ ANSWERS: Final[dict[str, Schema]] = {
         has_more={"type": "boolean"},
     ),
     "ResponseGone": _object(id=_TEXT, object={"const": "response"}, deleted={"const": True}),
+    "Compacted": _object(
+        id=_TEXT,
+        object={"const": "response.compaction"},
+        created_at=_COUNT,
+        output={"type": "array", "items": _object(id=_TEXT, type=_TEXT)},
+        usage=_RESPONSE_USAGE,
+    ),
     "ResponseTokens": _object(object={"const": "response.input_tokens"}, input_tokens=_COUNT),
     "Model": _object(
         id=_TEXT,

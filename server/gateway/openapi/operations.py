@@ -117,6 +117,9 @@ PATHS: Final[Spec] = {
     "/v1/responses/input_tokens": _relayed(
         "Count the tokens of a response's input", "ResponseWish", _json("ResponseTokens")
     ),
+    "/v1/responses/compact": _relayed(
+        "Make a conversation shorter", "ResponseWish", _json("Compacted")
+    ),
     "/v1/responses/{response_id}": {
         "get": _operation(
             "Show a response as it is now, or the events of one in the background",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
+from server.gateway.dialects.responses.compacting import COMPACTION, MARK
 from server.gateway.dialects.responses.items import (
     DETAILS,
     MAX_ID_CHARS,
@@ -82,6 +84,11 @@ ITEMS: Final[dict[str, Schema]] = {
             _item("function_call_output", {"call_id": _ID, "output": _HEARD}),
             _item("reasoning", {}, {"summary": _THOUGHTS, "content": _THOUGHTS}),
             _tagged(REFERENCE, {"id": _ID}),
+            _tagged(
+                COMPACTION,
+                {"encrypted_content": {"type": "string", "pattern": f"^{re.escape(MARK)}"}},
+                {"id": _OWN_ID},
+            ),
         ]
     },
 }

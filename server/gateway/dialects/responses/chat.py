@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from server.gateway.dialects.responses.compacting import COMPACTION, summary_message
 from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.tools import chat_choice
 from server.gateway.dialects.responses.values import Json
@@ -114,6 +115,10 @@ def _add_output(messages: list[Json], item: Json) -> None:
     messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
 
 
+def _add_summary(messages: list[Json], item: Json) -> None:
+    messages.append(summary_message(item))
+
+
 def _parts(content: list[Json]) -> str | list[Json]:
     """Text alone stays text: every model reads that."""
     if len(content) == 1 and content[0]["type"] == "input_text":
@@ -156,4 +161,5 @@ _ADD: Final[dict[str, Callable[[list[Json], Json], None]]] = {
     "message": _add_message,
     "function_call": _add_call,
     "function_call_output": _add_output,
+    COMPACTION: _add_summary,
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from server.core.errors import BadRequest
+from server.gateway.dialects.responses.compacting import COMPACTION, unsealed
 from server.gateway.dialects.responses.faults import bad, missing
 from server.gateway.dialects.responses.values import Json
 from server.wire.openai import MAX_MESSAGES, MAX_PARTS
@@ -91,6 +92,15 @@ def _reasoning(item: Json, at: str) -> Json:
     summary = _texts(item.get("summary"), f"{at}.summary", "summary_text")
     content = _texts(item.get("content"), f"{at}.content", "reasoning_text")
     return {"summary": summary, "content": content, "status": _status(item, at)}
+
+
+def _compaction(item: Json, at: str) -> Json:
+    content = _text(item, "encrypted_content", at)
+    try:
+        unsealed(content)
+    except ValueError as error:
+        raise bad(f"{at}.encrypted_content", str(error)) from None
+    return {"encrypted_content": content}
 
 
 def _reference(item: Json, at: str) -> Json:
@@ -191,6 +201,7 @@ _READ: Final[dict[str, tuple[str, Callable[[Json, str], Json]]]] = {
     "function_call": ("fc", _function_call),
     "function_call_output": ("fco", _function_call_output),
     "reasoning": ("rs", _reasoning),
+    COMPACTION: ("cmp", _compaction),
     REFERENCE: ("ref", _reference),
 }
 """What the id of an item begins with, and how it is read."""

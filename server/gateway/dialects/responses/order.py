@@ -10,6 +10,7 @@ from server.core.clock import Clock
 from server.core.ids import new_uuid
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.chat import chat_of
+from server.gateway.dialects.responses.compacting import Compacting, chat_for_summary
 from server.gateway.dialects.responses.document import begun
 from server.gateway.dialects.responses.history import items_before, resolved
 from server.gateway.dialects.responses.items import REFERENCE, read_input
@@ -56,11 +57,33 @@ async def read_order(body: Json, owner: str, archive: Archive, clock: Clock) -> 
     wish, choice = read_wish(body)
     name, now = new_uuid(), clock.wall()
     items = read_input(body.get("input"), name)
+    before, items = await _all_items(wish, items, owner, archive, now)
+    fields = chat_of(wish, choice, [*before, *items], stream=wish.stream is True)
+    making = Making(begun(wish, choice, f"resp_{name}", int(now)), clock.wall)
+    return Order(wish, owner, now, items, fields, making)
+
+
+async def read_compaction(
+    body: Json, owner: str, archive: Archive, clock: Clock
+) -> tuple[Json, Compacting]:
+    """The body of a chat, and how its answer is told. Raises as `read_order` does."""
+    wish, _ = read_wish(body)
+    name, now = new_uuid(), clock.wall()
+    goes_on = wish.previous_response_id is not None and body.get("input") is None
+    items = [] if goes_on else read_input(body.get("input"), name)
+    before, items = await _all_items(wish, items, owner, archive, now)
+    said = [*before, *items]
+    fields = chat_for_summary(wish.model, wish.instructions, said)
+    return fields, Compacting(name, int(now), said)
+
+
+async def _all_items(
+    wish: Wish, items: list[Json], owner: str, archive: Archive, now: float
+) -> tuple[list[Json], list[Json]]:
+    """Those of earlier responses, and its own with what references stand for."""
     before: list[Json] = []
     if wish.previous_response_id is not None:
         before = await archive.ask(items_before, owner, wish.previous_response_id, now)
     if any(item["type"] == REFERENCE for item in items):
         items = await archive.ask(resolved, owner, items, now)
-    fields = chat_of(wish, choice, [*before, *items], stream=wish.stream is True)
-    making = Making(begun(wish, choice, f"resp_{name}", int(now)), clock.wall)
-    return Order(wish, owner, now, items, fields, making)
+    return before, items

@@ -6,6 +6,7 @@
     POST   /v1/responses/ID/cancel          one that is made in the background
     GET    /v1/responses/ID/input_items
     POST   /v1/responses/input_tokens       how many tokens an input has
+    POST   /v1/responses/compact            a conversation in fewer tokens
 
 https://platform.openai.com/docs/api-reference/responses
 """
@@ -29,7 +30,7 @@ from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import first_event, page_of
-from server.gateway.dialects.responses.order import Order, read_order
+from server.gateway.dialects.responses.order import Order, read_compaction, read_order
 from server.gateway.dialects.responses.runs import Runs
 from server.gateway.dialects.responses.story import Story
 from server.gateway.dialects.responses.values import Json
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 
 RESPONSES: Final = "/v1/responses"
 COUNT: Final = "input_tokens"
+COMPACT: Final = "compact"
 _LOST: Final = {"message": "The gateway that made this response has ended."}
 
 
@@ -84,9 +86,10 @@ class Responses:
         if path == RESPONSES:
             _only(method, "POST")
             await self._create(scope, receive, send)
-        elif id == COUNT and not below:
+        elif id in (COUNT, COMPACT) and not below:
             _only(method, "POST")
-            await self._count(scope, receive, send)
+            ask = self._count if id == COUNT else self._compact
+            await ask(scope, receive, send)
         elif not id:
             raise _nothing_here()
         elif below:
@@ -171,6 +174,11 @@ class Responses:
                 code="unsupported_parameter",
             )
         return story
+
+    async def _compact(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
+        found = await read_compaction(body, _owner(scope), self._archive, self._clock)
+        await through(self._relay, scope, receive, send, *found)
 
     async def _follow(self, story: Story, start: int, receive: Receive, send: Send) -> None:
         """Tell a client of a run, as long as it listens; the run goes on without it."""
