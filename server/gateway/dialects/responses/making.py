@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -173,14 +173,21 @@ class Making:
         self.ended = True
 
     def _written(self, *parts: Iterator[Json]) -> bytes:
-        written = []
+        told = []
         for part in parts:
             for event in part:
-                event["sequence_number"] = self._number
+                told.append(written((event,), self._number))
                 self._number += 1
-                name = event["type"].encode()
-                written.append(b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(event)))
-        return b"".join(written)
+        return b"".join(told)
+
+
+def written(events: Iterable[Json], first: int) -> bytes:
+    """As they are sent, numbered from `first`."""
+    told = []
+    for number, event in enumerate(events, start=first):
+        event["sequence_number"] = number
+        told.append(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event)))
+    return b"".join(told)
 
 
 def _text_or_none(said: Any) -> str | None:

@@ -31,6 +31,7 @@ from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import first_event, page_of
 from server.gateway.dialects.responses.order import Order, read_compaction, read_order
+from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
 from server.gateway.dialects.responses.story import Story
 from server.gateway.dialects.responses.values import Json
@@ -117,7 +118,7 @@ class Responses:
         if start is None:
             await send_json(send, document)
         else:
-            await self._follow(self._story(id, start), start, receive, send)
+            await self._follow(*self._story(document, start), receive, send)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
@@ -163,17 +164,22 @@ class Responses:
         path = TOKENIZE.decode()
         await through(self._relay, scope, receive, send, fields, Counting(), path=path)
 
-    def _story(self, id: str, start: int) -> Story:
-        """Raises `BadRequest`."""
-        story = self._runs.story(id)
-        if story is None or not story.reaches_back_to(start):
+    def _story(self, document: Json, start: int) -> tuple[Story, int]:
+        """It, and where to begin. Raises `BadRequest`."""
+        story = self._runs.story(document["id"])
+        if story is not None and story.reaches_back_to(start):
+            return story, start
+        if document["status"] == "in_progress":
             raise BadRequest(
-                "These events are not kept here, or not any more: only what is made as a stream in "
-                "the background has some, for a while. Read the response whole.",
+                "It is not made as a stream, or elsewhere, or these events are too long ago. Read "
+                "the response whole.",
                 param="stream",
                 code="unsupported_parameter",
             )
-        return story
+        story = Story()
+        story.tell(retold(document, start))
+        story.end()
+        return story, 0
 
     async def _compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))

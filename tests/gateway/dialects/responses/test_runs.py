@@ -106,12 +106,16 @@ async def test_a_stream_is_taken_up_again_from_any_event() -> None:
         assert (await served.client.get(path)).status_code == 404
 
 
-async def test_only_a_stream_in_the_background_has_events_to_take_up() -> None:
-    async with upstream(speaks("x")) as worker, responding(view(worker.url)) as served:
+async def test_what_was_not_made_as_a_stream_is_told_as_one_when_it_is_done() -> None:
+    go = asyncio.Event()
+    async with upstream(waits(go)) as worker, responding(view(worker.url)) as served:
         path = await begun(served)
-        await ended(served, path)
         got = await served.client.get(f"{path}?stream=true")
         assert (got.status_code, got.json()["error"]["param"]) == (400, "stream")
+        go.set()
+        said = await ended(served, path)
+        got = await served.client.get(f"{path}?stream=true")
+        assert events_in(got.content)[-1]["response"] == said
 
 
 async def test_it_can_be_cancelled_and_its_worker_stops() -> None:
