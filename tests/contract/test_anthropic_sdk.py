@@ -283,6 +283,12 @@ async def test_max_tokens_and_stop_sequences_end_an_answer(setup: Setup) -> None
         model=LOCAL, max_tokens=50, messages=HELLO, stop_sequences=["three"]
     )
     assert text_of(cut).strip() == "one two"
+    assert (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", "three")
+    async with setup.client.messages.stream(
+        model=LOCAL, max_tokens=50, messages=HELLO, stop_sequences=["END", "two"]
+    ) as stream:
+        final = await stream.get_final_message()
+    assert (final.stop_reason, final.stop_sequence) == ("stop_sequence", "two")
 
 
 async def test_tokens_are_counted_as_they_will_be_used(setup: Setup) -> None:

@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 RESPONSES: Final = "/v1/responses"
 COUNT: Final = "input_tokens"
 COMPACT: Final = "compact"
+_COUNTED: Final[tuple[str, ...]] = ("model", "messages", "tools")
+"""Of a chat, what goes into the prompt."""
 _LOST: Final = {"message": "The gateway that made this response has ended."}
 
 
@@ -160,7 +162,7 @@ class Responses:
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         order = await read_order(body, _owner(scope), self._archive, self._clock)
-        fields = {name: order.fields[name] for name in ("model", "messages")}
+        fields = {name: order.fields[name] for name in _COUNTED if name in order.fields}
         path = TOKENIZE.decode()
         await through(self._relay, scope, receive, send, fields, Counting(), path=path)
 

@@ -310,9 +310,11 @@ async def test_what_a_model_says_that_is_no_answer_is_our_error() -> None:
 async def test_an_input_is_counted_and_not_answered() -> None:
     async with upstream(says(whole(b'{"count": 5}'))) as worker:
         async with responding(view(worker.url)) as served:
-            got = await served.client.post(f"{RESPONSES}/input_tokens", json=ASK)
+            tools = [{"type": "function", "name": "f"}]
+            got = await served.client.post(f"{RESPONSES}/input_tokens", json=ASK | {"tools": tools})
             assert got.json() == {"object": "response.input_tokens", "input_tokens": 5}
             assert worker.received[0].head.startswith(b"POST /tokenize ")
+            assert json.loads(worker.received[0].body)["tools"][0]["function"] == {"name": "f"}
 
 
 async def test_time_that_is_up_while_a_response_is_kept_is_told_as_such(
