@@ -13,27 +13,29 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import orjson
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import BadRequest, MethodNotAllowed, NotFound, RequestError
-from server.core.limits import MAX_CHAT_BYTES, WHOLE_REQUEST_S, WRITE_STALL_S
+from server.core.errors import MethodNotAllowed, NotFound, RequestError
+from server.core.limits import MAX_CHAT_BYTES
 from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.counting import Counting
 from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.faults import bad
+from server.gateway.dialects.responses.following import follow
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import first_event, page_of
 from server.gateway.dialects.responses.order import Order, read_compaction, read_order
 from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
-from server.gateway.dialects.responses.story import Story
+from server.gateway.dialects.responses.story import PING
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.via import through
 from server.gateway.relay import Relay
@@ -41,7 +43,6 @@ from server.ledger.key import Key
 from server.ledger.ledger import Ledger
 from server.ledger.responses import Answers, Kept, beside
 from server.web.asgi import (
-    EVENT_STREAM,
     JSON,
     Receive,
     Scope,
@@ -50,13 +51,14 @@ from server.web.asgi import (
     send_json,
     send_whole,
 )
-from server.web.patience import Patience
 
 log = logging.getLogger(__name__)
 
 RESPONSES: Final = "/v1/responses"
 COUNT: Final = "input_tokens"
 COMPACT: Final = "compact"
+LOOK_S: Final = 1.0
+"""Between two looks at a response that is made elsewhere."""
 _COUNTED: Final[tuple[str, ...]] = ("model", "messages", "tools")
 """Of a chat, what goes into the prompt."""
 _LOST: Final = {"message": "The gateway that made this response has ended."}
@@ -120,7 +122,8 @@ class Responses:
         if start is None:
             await send_json(send, document)
         else:
-            await self._follow(*self._story(document, start), receive, send)
+            events = self._events(scope, document, start)
+            await follow(events, self._relay.drain, receive, send)
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
@@ -155,7 +158,7 @@ class Responses:
         finally:
             run.kept.set()
         if run.client.story is not None:
-            await self._follow(run.client.story, 0, receive, send)
+            await follow(run.client.story.read(0), self._relay.drain, receive, send)
         else:
             await send_whole(send, 200, [JSON], kept.document)
 
@@ -166,39 +169,30 @@ class Responses:
         path = TOKENIZE.decode()
         await through(self._relay, scope, receive, send, fields, Counting(), path=path)
 
-    def _story(self, document: Json, start: int) -> tuple[Story, int]:
-        """It, and where to begin. Raises `BadRequest`."""
+    def _events(self, scope: Scope, document: Json, start: int) -> AsyncGenerator[bytes, None]:
         story = self._runs.story(document["id"])
         if story is not None and story.reaches_back_to(start):
-            return story, start
-        if document["status"] == "in_progress":
-            raise BadRequest(
-                "It is not made as a stream, or elsewhere, or these events are too long ago. Read "
-                "the response whole.",
-                param="stream",
-                code="unsupported_parameter",
-            )
-        story = Story()
-        story.tell(retold(document, start))
-        story.end()
-        return story, 0
+            return story.read(start)
+        return self._events_when_done(scope, document, start)
+
+    async def _events_when_done(
+        self, scope: Scope, document: Json, start: int
+    ) -> AsyncGenerator[bytes, None]:
+        """It is made elsewhere, or not as a stream, or was long ago: in the meantime there is
+        nothing to tell."""
+        while document["status"] == "in_progress":
+            yield PING
+            await asyncio.sleep(LOOK_S)
+            try:
+                _, document = await self._find(scope, document["id"])
+            except NotFound:
+                return  # it was deleted
+        yield retold(document, start)
 
     async def _compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         found = await read_compaction(body, _owner(scope), self._archive, self._clock)
         await through(self._relay, scope, receive, send, *found)
-
-    async def _follow(self, story: Story, start: int, receive: Receive, send: Send) -> None:
-        """Tell a client of a run, as long as it listens; the run goes on without it."""
-        with Patience(receive, self._relay.drain, WHOLE_REQUEST_S) as limit:
-            head = {"status": 200, "headers": [*EVENT_STREAM]}
-            await send({"type": "http.response.start", **head})
-            async with aclosing(story.read(start)) as pieces:
-                async for piece in pieces:
-                    limit.allow(WRITE_STALL_S, "client")
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    limit.allow(WHOLE_REQUEST_S)
-            await send({"type": "http.response.body", "body": b""})
 
     async def _find(self, scope: Scope, id: str) -> tuple[Kept, Json]:
         """It, and its document. Raises `NotFound`."""

@@ -17,7 +17,7 @@ MAX_ENDED_BYTES: Final = 64 * 1024 * 1024
 """Of all that have ended."""
 KEEP_S: Final = 300.0
 """How long one is kept after its end."""
-_PING: Final = b": ping\n\n"
+PING: Final = b": ping\n\n"
 
 
 class Story:
@@ -62,7 +62,7 @@ class Story:
             else:
                 await more.wait()
                 if number >= self._first + len(self._events) and not self._ended:
-                    yield _PING
+                    yield PING
 
     def _forget(self) -> None:
         """The older half: one at a time would take longer and longer."""

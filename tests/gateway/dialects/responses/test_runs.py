@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from server.gateway.dialects.responses import runs
+from server.gateway.dialects.responses import following, responses, runs
 from server.gateway.dialects.responses.responses import RESPONSES
 from server.ledger.ledger import Ledger
 from server.ledger.new_key import NewKey
@@ -106,16 +106,35 @@ async def test_a_stream_is_taken_up_again_from_any_event() -> None:
         assert (await served.client.get(path)).status_code == 404
 
 
-async def test_what_was_not_made_as_a_stream_is_told_as_one_when_it_is_done() -> None:
+async def test_what_is_not_made_as_a_stream_is_told_as_one_when_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(responses, "LOOK_S", 0.02)
     go = asyncio.Event()
     async with upstream(waits(go)) as worker, responding(view(worker.url)) as served:
         path = await begun(served)
-        got = await served.client.get(f"{path}?stream=true")
-        assert (got.status_code, got.json()["error"]["param"]) == (400, "stream")
+        waiting = asyncio.create_task(served.client.get(f"{path}?stream=true"))
+        deleted = await begun(served)
+        gone = asyncio.create_task(served.client.get(f"{deleted}?stream=true"))
+        await asyncio.sleep(0.1)
+        await served.client.delete(deleted)
+        assert set((await gone).text.split("\n\n")) == {": ping", ""}
         go.set()
         said = await ended(served, path)
-        got = await served.client.get(f"{path}?stream=true")
-        assert events_in(got.content)[-1]["response"] == said
+        assert events_in((await waiting).content)[-1]["response"] == said
+        again = await served.client.get(f"{path}?stream=true&starting_after=999")
+        assert events_in(again.content, 1000)[-1]["response"] == said
+
+
+async def test_who_follows_for_too_long_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "WHOLE_REQUEST_S", 0.1)
+    async with upstream(waits(asyncio.Event(), "a")) as worker:
+        async with responding(view(worker.url)) as served:
+            path = await begun(served)
+            got = await served.client.get(f"{path}?stream=true")
+            (last,) = events_in(got.content)
+            assert (last["type"], last["code"]) == ("error", "upstream_timeout")
+            await served.client.delete(path)
 
 
 async def test_it_can_be_cancelled_and_its_worker_stops() -> None:
