@@ -29,6 +29,8 @@ class Story:
         """The number of the first one that is still here."""
         self._ended = False
         self._more = asyncio.Event()
+        self._at: dict[object, int] = {None: 0}
+        """The number that each listener waits for; somebody is to come, until he has."""
         self.size = 0
         """In bytes."""
 
@@ -50,23 +52,30 @@ class Story:
         return number >= self._first
 
     async def read(self, number: int) -> AsyncGenerator[bytes, None]:
-        """The events from `number` on, and comments in between. It ends early for who reads so
-        slowly that the next event is here no more."""
-        while number >= self._first:
-            more = self._more
-            if events := self._events[number - self._first :]:
-                number += len(events)
-                yield b"".join(events)
-            elif self._ended:
-                return
-            else:
-                await more.wait()
-                if number >= self._first + len(self._events) and not self._ended:
-                    yield PING
+        """The events from `number` on, as far as they are here, and comments in between."""
+        me, number = object(), max(number, self._first)
+        try:
+            while True:
+                self._at[me] = number
+                self._at.pop(None, None)
+                more = self._more
+                if events := self._events[number - self._first :]:
+                    number += len(events)
+                    yield b"".join(events)
+                elif self._ended:
+                    return
+                else:
+                    await more.wait()
+                    if number >= self._first + len(self._events) and not self._ended:
+                        yield PING
+        finally:
+            self._at.pop(me, None)
 
     def _forget(self) -> None:
-        """The older half: one at a time would take longer and longer."""
-        gone = max(1, len(self._events) // 2)
+        """The older half, as one at a time would take longer and longer; nothing that a listener
+        has still to hear."""
+        heard = min(self._at.values(), default=self._first + len(self._events)) - self._first
+        gone = min(max(1, len(self._events) // 2), heard)
         self.size -= sum(map(len, self._events[:gone]))
         del self._events[:gone]
         self._first += gone

@@ -56,12 +56,13 @@ async def test_what_is_too_old_is_here_no_more(monkeypatch: pytest.MonkeyPatch) 
     story = Story()
     for number in range(10):
         story.tell(event(number))
+    async with aclosing(story.read(0)) as pieces:
+        await anext(pieces)
     assert story.reaches_back_to(0)
     story.tell(event(9))
     assert not story.reaches_back_to(4)
     assert story.reaches_back_to(5)
     story.end()
-    assert await heard(story, 0) == b""
     assert (await heard(story, 5)).startswith(event(5))
     assert story.size == len(await heard(story, 5))
 
@@ -90,3 +91,19 @@ def test_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         stories.add(str(number), ended(event(number)), 0.0)
     assert [stories.find(str(number), 0.0) is None for number in range(3)] == [True, False, False]
+
+
+async def test_nothing_is_lost_to_who_listens_or_is_to_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", len(event(0)))
+    story = Story()
+    for number in range(4):
+        story.tell(event(number))
+    async with aclosing(story.read(0)) as pieces:
+        assert await anext(pieces) == b"".join(map(event, range(4)))
+        for number in range(4, 9):
+            story.tell(event(number))
+        assert await anext(pieces) == b"".join(map(event, range(4, 9)))
+    story.tell(event(9))
+    assert not story.reaches_back_to(4)
