@@ -265,7 +265,7 @@ _BEYOND: Final = ("suffix", "audio", "web_search_options", "moderation")
 def refuse_beyond_us(body: dict[str, Any]) -> None:
     """Raises `BadRequest` for fields that no local engine can follow yet."""
     for field in _BEYOND:
-        if body.get(field):
+        if body.get(field) and not (field == "audio" and body.get("modalities") == ["text"]):
             raise _beyond(field)
 
 

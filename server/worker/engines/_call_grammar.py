@@ -15,6 +15,8 @@ Literal = Callable[[str], str]
 """A text as terminals; special tokens of the model may be terminals of their own."""
 Rules = dict[str, str]
 
+MAX_CALLS: Final = 16
+"""In one answer: a small model that has begun goes on until its context is full."""
 _ANY: Final = "/(?s:.*)/"
 _COMPOSED: Final = frozenset(
     {"$ref", "allOf", "anyOf", "oneOf", "not", "if", "patternProperties", "unevaluatedProperties"}
@@ -43,7 +45,8 @@ def lark_of(calls: Calls, literal: Literal = written, marks: str = "") -> str:
         rules = {"start": f"said | said {begin} run", "said": _texts(marks), "PLAIN": "/(?s:.+)/"}
     else:
         rules = _until(style.trigger, literal(style.begin.removeprefix(style.trigger)), marks)
-    many = f"({literal(style.between)} call)*" if calls.many and style.between else ""
+    most = MAX_CALLS - 1
+    many = f"({literal(style.between)} call){{0,{most}}}" if calls.many and style.between else ""
     rules["run"] = f"call {many} {literal(style.end)}"
     rules["call"] = " | ".join(_call(calls, one, literal) for one in calls.functions)
     return "\n".join(f"{name}: {rule}" for name, rule in rules.items())

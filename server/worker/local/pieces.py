@@ -150,7 +150,7 @@ def _called(reader: CallReader, said: Piece) -> Piece:
     text, calls = reader.feed(said.text)
     finish = said.finish
     if finish is not None:
-        rest = reader.flush()
+        rest = reader.flush(cut=finish == "length")
         text, calls = text + rest.text, calls + rest.calls
         if reader.called and finish == "stop":
             finish = "tool_calls"

@@ -67,9 +67,13 @@ class CallReader:
             pass
         return self._told()
 
-    def flush(self) -> Read:
-        """What was held back and is no call after all; the answer is over."""
-        if self._state != "behind" or not self._may_go_on():
+    def flush(self, *, cut: bool = False) -> Read:
+        """What was held back and is no call after all; the answer is over.
+
+        `cut`: before its end, so that a call that has begun is neither told nor text.
+        """
+        begun = cut and self._state == "head"
+        if not begun and not (self._state == "behind" and self._may_go_on()):
             self._say(self._held.rstrip() if self.called else self._held)
         self._held = ""
         return self._told()

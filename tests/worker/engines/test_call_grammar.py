@@ -14,6 +14,7 @@ from server.core.errors import BadRequest
 from server.worker.call_style import PLAIN
 from server.worker.calls import CallStyle, Function
 from server.worker.engine import Calls, JsonSchema
+from server.worker.engines._call_grammar import MAX_CALLS
 from server.worker.engines._decoding import decoder_showing
 from server.worker.engines._grammar import Constraint, Grammars
 from server.worker.text.calls import CallReader
@@ -139,6 +140,13 @@ def test_one_call_is_the_last_where_only_one_may_be_made(
     one = Calls((Function("f"),), style, demanded=True, many=False)
     constraint = begin(grammars, one)
     write(tokenizer, constraint, f"{style.begin}f{style.middle}{{}}{style.end}")
+    assert constraint.is_done
+
+
+def test_calls_come_to_an_end(tokenizer: Any, grammars: Grammars, quick: None) -> None:
+    constraint = begin(grammars, Calls((Function("f"),), PLAIN, demanded=True))
+    middle = (PLAIN.between or "").join([f"f{PLAIN.middle}{{}}"] * MAX_CALLS)
+    write(tokenizer, constraint, f"{PLAIN.begin}{middle}{PLAIN.end}")
     assert constraint.is_done
 
 

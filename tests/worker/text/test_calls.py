@@ -131,6 +131,15 @@ def test_a_call_that_is_cut_off_is_told_as_far_as_it_came() -> None:
     assert read(PLAIN, *text) == ("Well.", [("f", '{"a": "b')])
 
 
+def test_a_call_of_which_only_the_beginning_came_is_not_told() -> None:
+    whole = written(PLAIN, ("f", "{}")) + "\n" + written(PLAIN, ("g", "{}"))
+    for length in range(len(written(PLAIN, ("f", "{}"))), whole.index("{}", 50)):
+        reader = CallReader(PLAIN)
+        told = [reader.feed(whole[:length]), reader.flush(cut=True)]
+        assert "{" not in "".join(one.text for one in told), length
+        assert joined([part for one in told for part in one.calls])[0] == ("f", "{}")
+
+
 def test_what_follows_a_broken_end_is_text() -> None:
     text = '<tool_call>{"name": "f", "arguments": {}, "id": 5}'
     assert read(PLAIN, *text) == (', "id": 5}', [("f", "{}")])
