@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
+from server.core.errors import RequestError
 from server.worker.engine import Ask, Delta, Scored
-from server.worker.engines._batch import Memory
-from server.worker.engines._prefixes import Prefixes, Whose
+from server.worker.engines._prefixes import Whose
 from server.worker.engines._prompts import TokenPrompt
 from server.worker.engines._sampling import Sampler
 from server.worker.engines._scores import Scorer
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 Forward = Callable[..., tuple[Tensor, Any]]
 """As `TransformersEngine.forward`."""
+Begin = Callable[[tuple[int, ...], Whose], tuple[int, Any]]
+"""How many of the first tokens are remembered, and the cache to go on with."""
 
 
 class Next(NamedTuple):
@@ -34,7 +35,7 @@ class Next(NamedTuple):
 
 
 class GeneratedAnswer:
-    """`worker.batcher.Answering` for a model of transformers."""
+    """`worker.batcher.Answering` for whatever has a `Forward`."""
 
     def __init__(
         self,
@@ -46,10 +47,10 @@ class GeneratedAnswer:
         scorer: Scorer,
         forward: Forward,
         prefill: int,
-        prefixes: Prefixes | None,
+        begin: Begin | None,
         constraint: Constraint | None = None,
     ) -> None:
-        """`prefill`: tokens of the prompt read in one step; `prefixes`: what may be known of it;
+        """`prefill`: tokens of the prompt read in one step; `begin`: where it may be known already;
         `constraint`: what it has to be."""
         self.ended = False
         self.token = 0
@@ -64,7 +65,7 @@ class GeneratedAnswer:
         self._scorer = scorer if ask.logprobs is not None else None
         self._forward = forward
         self._prefill = prefill
-        self._prefixes = prefixes
+        self._begin = begin
         self._constraint = constraint
         self._text = Detokeniser(decode, prompt.context)
         self._holder = StopHolder((*prompt.stop, *ask.stop))
@@ -108,15 +109,15 @@ class GeneratedAnswer:
 
     def _remember(self) -> None:
         """Begin with what is known of the prompt."""
-        if self._prefixes is None or self._ask.score_prompt:
+        if self._begin is None or self._ask.score_prompt:
             return
-        length, memory = self._prefixes.find(self._prompt.ids, self.whose)
-        if memory is not None:
-            self.cache = cache_of(memory)
-            self._read_to = self._cached = length
+        length, self.cache = self._begin(self._prompt.ids, self.whose)
+        self._read_to = self._cached = length
 
-    def take(self, scores: Next) -> Delta | None:
-        """As `Answering.take`."""
+    def take(self, scores: Next | RequestError) -> Delta | None:
+        """As `Answering.take`; an error is why there are none."""
+        if isinstance(scores, RequestError):
+            raise scores
         token = self.token = self._pick(scores)
         self._picked.append(token)
         count = len(self._picked)
@@ -155,18 +156,6 @@ class GeneratedAnswer:
         prompt, self._prompt_scores = tuple(self._prompt_scores), []
         stop = self._holder.found
         return Delta(text, len(self._picked), finish, scores, prompt, self._cached, stop)
-
-
-def cache_of(memory: Memory) -> DynamicCache:
-    """A copy of `memory` that the model can go on with."""
-    cache = DynamicCache()
-    for layer, (keys, values) in enumerate(memory):
-        cache.update(keys.clone(), values.clone(), layer)
-    return cache
-
-
-def memory_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
-    return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 def _within(scores: Sequence[Scored], text: str) -> list[Scored]:

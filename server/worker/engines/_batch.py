@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from server.core.errors import Unavailable
 from server.core.limits import RETRY_AFTER_S
@@ -171,6 +171,18 @@ class Batch:
             layer.shift(len(self.starts), start, to, self.width - start)
         self.width += by
         self.starts = [start + by for start in self.starts]
+
+
+def cache_of(memory: Memory) -> DynamicCache:
+    """A copy of `memory` that the model can go on with."""
+    cache = DynamicCache()
+    for layer, (keys, values) in enumerate(memory):
+        cache.update(keys.clone(), values.clone(), layer)
+    return cache
+
+
+def memory_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 def _bytes_per_token(memory: Memory) -> int:

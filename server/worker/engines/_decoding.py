@@ -6,7 +6,15 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from server.worker.calls import CallStyle
 from server.worker.text.detokeniser import Decode
+
+
+def marks_of(calls: CallStyle | None, specials: Collection[str]) -> list[str]:
+    """The special tokens that calls are written with."""
+    parts = () if calls is None else (calls.begin, calls.middle, calls.between, calls.end)
+    written = "".join(filter(None, parts))
+    return [mark for mark in specials if mark in written]
 
 
 def decoder_of(tokenizer: Any, *, marks: bool = False) -> Decode:

@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
@@ -29,7 +29,6 @@ import anyio
 import anyio.to_thread
 import torch
 from llguidance import LLMatcher, LLTokenizer
-from llguidance.hf import from_tokenizer
 from torch import Tensor
 
 from server.core.errors import BadRequest, Internal, Unavailable
@@ -50,12 +49,25 @@ _MOST_KNOWN_BYTES = 4 << 20
 """Of schemas; the grammars take about ten times as much."""
 
 
+Spell = Callable[[Any, int, list[int]], LLTokenizer]
+"""What the library has to know of a tokenizer, with so many tokens and these ends."""
+
+
+def _spell(tokenizer: Any, tokens: int, ends: list[int]) -> LLTokenizer:
+    from llguidance.hf import from_tokenizer  # brings transformers, which not every engine has
+
+    return from_tokenizer(tokenizer, n_vocab=tokens, eos_token=ends)
+
+
 class Grammars:
     """Those of one model. `vocabulary`: the length of its scores; `ends`: tokens that end an
     answer, at least one."""
 
-    def __init__(self, tokenizer: Any, vocabulary: int, ends: Collection[int]) -> None:
+    def __init__(
+        self, tokenizer: Any, vocabulary: int, ends: Collection[int], spell: Spell = _spell
+    ) -> None:
         self._tokenizer = tokenizer
+        self._spell = spell
         self._vocabulary = max(vocabulary, len(tokenizer))
         self._ends = sorted(ends)
         added = getattr(tokenizer, "added_tokens_decoder", {}).items()
@@ -76,9 +88,7 @@ class Grammars:
             if self._words is not None:
                 return
             try:
-                words = from_tokenizer(
-                    self._tokenizer, n_vocab=self._vocabulary, eos_token=self._ends
-                )
+                words = self._spell(self._tokenizer, self._vocabulary, self._ends)
             except Exception as error:  # it has no name of its own for what it does not know
                 raise BadRequest(
                     "This model's tokenizer cannot keep to a form.", param="response_format"

@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from server.worker.engines._adapters import Use
-from server.worker.engines._answering import (
-    Forward,
-    GeneratedAnswer,
-    Next,
-    cache_of,
-    memory_of,
-)
-from server.worker.engines._batch import Batch
+from server.worker.engines._answering import Forward, GeneratedAnswer, Next
+from server.worker.engines._batch import Batch, cache_of, memory_of
 from server.worker.engines._device import free_bytes
-from server.worker.engines._prefixes import Prefixes
+from server.worker.engines._prefixes import Prefixes, Whose
 
 MEMORY_SHARE: Final = 0.6
 """Of the memory that is free once the model is loaded, for the texts that are being answered."""
@@ -30,6 +24,12 @@ class Together:
         self._batch = Batch(model, MEMORY_SHARE * free_bytes(model.device))
         self._rows: list[GeneratedAnswer] = []
         self.prefixes: Prefixes | None = Prefixes(PREFIX_BYTES)
+
+    def begin(self, ids: tuple[int, ...], whose: Whose) -> tuple[int, Any]:
+        """As `_answering.Begin`."""
+        assert self.prefixes is not None
+        length, memory = self.prefixes.find(ids, whose)
+        return length, None if memory is None else cache_of(memory)
 
     def join(self, answer: GeneratedAnswer) -> None:
         self._batch.add(memory_of(answer.cache))
@@ -69,6 +69,7 @@ class Apart:
     """One pass for each: for models whose memory is more than what they have read, side by side."""
 
     prefixes = None
+    begin = None
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward

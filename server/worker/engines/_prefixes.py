@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from server.worker.engines._batch import Memory
+if TYPE_CHECKING:
+    from server.worker.engines._batch import Memory
 
 LEAST_TOKENS: Final = 16
 """What is shorter is read again as fast as it is found."""
@@ -46,7 +47,7 @@ class Prefixes:
         all of them: the scores after the last one are not remembered."""
         most, found = 0, None
         for owner, known in self._known:
-            common = _common(known, ids, most) if owner == whose else 0
+            common = alike(known, ids, most) if owner == whose else 0
             if common > most:
                 most, found = common, (owner, known)
         if found is None or min(most, len(ids) - 1) < LEAST_TOKENS:
@@ -64,7 +65,7 @@ class Prefixes:
         self.bytes -= _size(self._known.pop(text))
 
 
-def _common(one: tuple[int, ...], other: tuple[int, ...], at_least: int) -> int:
+def alike(one: tuple[int, ...], other: tuple[int, ...], at_least: int) -> int:
     """How many tokens they begin with alike, if that is more than `at_least`."""
     low, high = 0, min(len(one), len(other))
     if one[: at_least + 1] != other[: at_least + 1]:

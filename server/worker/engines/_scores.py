@@ -13,8 +13,9 @@ from server.worker.engine import Likely, Scored
 
 
 class Scorer:
-    def __init__(self, tokenizer: Any) -> None:
-        self._bytes_of = _bytes_of(tokenizer)
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        """`bytes_of`: what a token adds to a text."""
+        self._bytes_of = bytes_of
 
     @torch.inference_mode()
     def of(self, scores: Tensor, token: int, others: int) -> Scored:
@@ -45,9 +46,10 @@ class Scorer:
         ]
 
 
-def _bytes_of(tokenizer: Any) -> Callable[[int], bytes]:
-    """What a token adds to a text. Tokenizers decode texts, not tokens: a part of a character has
-    no text of its own, so it is read off the vocabulary, which is written in one of two ways."""
+def bytes_by(tokenizer: Any) -> Callable[[int], bytes]:
+    """What a token adds to a text. Tokenizers of transformers decode texts, not tokens: a part of a
+    character has no text of its own, so it is read off the vocabulary, which is written in one of
+    two ways."""
     specials = set(tokenizer.all_special_ids)
     by_bytes = "Ġ" in tokenizer.get_vocab()
 

@@ -20,25 +20,24 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging as transformers_log
 
-from server.clients.conversation import template_fields, template_for, template_names
 from server.core.errors import StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batcher import Batcher
 from server.worker.calls import CallStyle
-from server.worker.engine import Ask, Chat, Delta, Engine, Form, Prepared, Prompt, Say, Style
+from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Say, Style
 from server.worker.engines._adapters import Use, load_adapters, no_adapters, try_adapters
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._context import NO_LIMIT, check_context, context_of
-from server.worker.engines._decoding import decoder_of, decoder_showing
+from server.worker.engines._conversation import conversation_of, style_of
+from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._device import pick_device, pick_dtype, placement
 from server.worker.engines._groups import Apart, Together
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines._quantised import quantisation
 from server.worker.engines._sampling import Sampler, Sampling
-from server.worker.engines._scores import Scorer
+from server.worker.engines._scores import Scorer, bytes_by
 from server.worker.engines._weights import find_model, reason
-from server.worker.style import derive_style
 from server.worker.text.detokeniser import Decode
 
 if TYPE_CHECKING:
@@ -87,16 +86,16 @@ class TransformersEngine(Engine):
         self._vocabulary = _vocabulary_of(model)
         check_context(settings, model.config.get_text_config())
         self.context_length: int = settings.context_length or context_of(model, tokenizer)
-        self._conversation = _conversation_of(settings, tokenizer)
+        conversation = conversation_of(settings, tokenizer.chat_template)
         self._ends = _end_tokens(model, tokenizer)
-        self._prompter = Prompter(tokenizer, self._conversation, self._ends)
-        self._scorer = Scorer(tokenizer)
+        self._prompter = Prompter(tokenizer, conversation, self._ends)
+        self._scorer = Scorer(bytes_by(tokenizer))
         self._decoder = decoder_of(tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
         try_adapters(settings, self._forward)
         self._prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
-        self._style = self._find_style(settings)
+        self._style = style_of(settings, conversation, self._prompter, self._ends)
         self._grammars: Grammars | None = None
         """Of forms, once somebody has asked for one."""
         self._batcher: Batcher[GeneratedAnswer, Next, Delta] = Batcher(
@@ -163,15 +162,13 @@ class TransformersEngine(Engine):
             self._scorer,
             self._forward,
             self._prefill,
-            self._group.prefixes,
+            self._group.begin,
             constraint,
         )
 
     def _decoder_for(self, calls: CallStyle | None) -> Decode:
         """One that shows the marks that calls are written with."""
-        parts = () if calls is None else (calls.begin, calls.middle, calls.between, calls.end)
-        written = "".join(filter(None, parts))
-        shown = [mark for mark in self._prompter.specials if mark in written]
+        shown = marks_of(calls, self._prompter.specials)
         return self._decoder if not shown else decoder_showing(self._tokenizer, shown)
 
     @torch.inference_mode()
@@ -207,14 +204,6 @@ class TransformersEngine(Engine):
         named = [stop for stop in (*prompt.stop, *ask.stop) if stop in self._prompter.specials]
         ids = self._tokenizer.convert_tokens_to_ids(named)
         return self._ends.union(prompt.stop_token_ids, ask.stop_token_ids, ids)
-
-    def _find_style(self, settings: ModelSettings) -> Style:
-        if self._conversation is not None:
-            return Style(template_fields(self._conversation))
-        own = derive_style(
-            lambda turns: self._prompter.render(Chat(tuple(turns))), sorted(self._ends)
-        )
-        return own or Style(template_fields(template_for(settings.path)))
 
 
 def _load_tokenizer(settings: ModelSettings, folder: Path, say: Say) -> Any:
@@ -252,19 +241,6 @@ def _vocabulary_of(model: Any) -> int:
     """Tokens that it has scores for. The shape of packed weights does not tell."""
     head = model.get_output_embeddings()
     return int(getattr(head, "out_features", None) or head.weight.shape[0])
-
-
-def _conversation_of(settings: ModelSettings, tokenizer: Any) -> str | None:
-    """FastChat's template, when the model has none. Raises `StartError` for an unknown one."""
-    if tokenizer.chat_template:
-        return None
-    name = settings.conversation_template or template_for(settings.path)
-    if name not in template_names():
-        raise StartError(
-            f"model {settings.name!r}: FastChat has no conversation_template {name!r}; "
-            f"it has: {', '.join(template_names())}"
-        )
-    return name
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -11,8 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from server.core.errors import Unavailable
-from server.worker.engines._answering import cache_of, memory_of
-from server.worker.engines._batch import Batch
+from server.worker.engines._batch import Batch, cache_of, memory_of
 
 TOKENS = 16
 
