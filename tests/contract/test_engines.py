@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -18,8 +19,8 @@ from server.core.settings import ModelSettings
 from server.wire.lanes import LANES
 from server.worker import engines
 from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt, Text, Tokens, Turn
-from server.worker.engines import kinds, load_engine, loader
-from tests.fakes.engines import Said, kinds_that, settings_for
+from server.worker.engines import load_engine, loader
+from tests.fakes.engines import Said, kinds_here, kinds_that, settings_for
 from tests.fakes.tiny_lora import make_tiny_lora
 
 WORDS = "one two three four five 你好 世界 🙂 six seven eight nine ten"
@@ -44,7 +45,7 @@ def load_once(tiny_llama: Path, request: pytest.FixtureRequest) -> Callable[[str
     return load
 
 
-@pytest.fixture(params=kinds())
+@pytest.fixture(params=kinds_here())
 def loaded(load_once: Callable[[str], Loaded], request: pytest.FixtureRequest) -> Loaded:
     return load_once(request.param)
 
@@ -271,7 +272,7 @@ async def test_token_inputs_are_embedded(embedder: Engine) -> None:
     assert len((await embedder.embed([(100, 101), "hi"])).vectors) == 2
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", kinds_here())
 @pytest.mark.parametrize("field", ["adapters", "quantization"])
 def test_what_it_does_not_take_is_refused(
     kind: str, field: str, tiny_llama: Path, tmp_path: Path
@@ -293,14 +294,23 @@ def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
         loader("vroom")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "echo"])
+def test_an_engine_whose_extra_is_not_installed_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    monkeypatch.delitem(sys.modules, "server.worker.engines.llama_cpp", raising=False)
+    with pytest.raises(StartError, match=r"'llama_cpp' cannot be used.*\[llama_cpp\]' brings it"):
+        loader("llama_cpp")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds_here() if kind != "echo"])
 def test_a_missing_model_is_named(kind: str, tmp_path: Path) -> None:
     settings = ModelSettings(name="lost-model", path=str(tmp_path / "no"), engine=kind)
     with pytest.raises(StartError, match="lost-model"):
         load_engine(settings, Said())
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "echo"])
+@pytest.mark.parametrize("kind", [kind for kind in kinds_here() if kind != "echo"])
 def test_an_empty_folder_is_no_model(kind: str, tmp_path: Path) -> None:
     settings = ModelSettings(name="empty-model", path=str(tmp_path), engine=kind, device="cpu")
     with pytest.raises(StartError, match="empty-model"):

@@ -20,6 +20,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from server.core.settings import ModelSettings
 from tests.contract.test_openai_types import BUNDLED, client_of, demand
 from tests.fakes import templates
+from tests.fakes.engines import kinds_here, settings_for
 from tests.fakes.tiny_llama import make_tiny_llama
 from tests.fakes.worker import Worker, local_worker
 
@@ -44,11 +45,17 @@ QUESTION = {"role": "user", "content": "How is the weather?"}
 SPACES = {"TAGS": templates.TAGS, "JSON": templates.JSON, "XML": templates.XML}
 
 
-@pytest.fixture(params=["bundled", "TAGS", "JSON", "XML"])
+GGUF = ["GGUF"] if "llama_cpp" in kinds_here() else []
+
+
+@pytest.fixture(params=["bundled", "TAGS", "JSON", "XML", *GGUF])
 async def worker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Worker]:
     """`XML`: a template that no style can say, so the functions are told in plain text."""
     settings = BUNDLED
-    if request.param != "bundled":
+    if request.param == "GGUF":
+        folder = make_tiny_llama(tmp_path, template=templates.TAGS, context=2048)
+        settings = settings_for("llama_cpp", folder).model_copy(update={"name": "mini"})
+    elif request.param != "bundled":
         folder = make_tiny_llama(tmp_path, template=SPACES[request.param], context=2048)
         settings = ModelSettings(name="mini", path=str(folder), device="cpu", threads=1)
     async with local_worker(settings) as worker:

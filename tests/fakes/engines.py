@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import AsyncGenerator
+from importlib.util import find_spec
 from pathlib import Path
 
 from server.core.settings import ModelSettings
@@ -15,6 +16,8 @@ from server.worker.engines import kinds
 from tests.fakes.tiny_reranker import tiny_reranker
 
 BUNDLED = {"embeddings": "bundled:all-MiniLM-L6-v2"}
+LIBRARIES = {"llama_cpp": "llama_cpp"}
+"""What an extra brings: without it, its engine is nobody's subject."""
 
 
 def settings_for(kind: str, folder: Path) -> ModelSettings:
@@ -22,12 +25,27 @@ def settings_for(kind: str, folder: Path) -> ModelSettings:
     path = BUNDLED.get(kind, str(folder))
     if kind == "rerank":
         path = str(tiny_reranker(folder.with_name("tiny-reranker")))
+    if kind == "llama_cpp":
+        path = str(gguf_of(folder))
     return ModelSettings(name=f"tested-{kind}", path=path, engine=kind, device="cpu", threads=1)
+
+
+def gguf_of(folder: Path) -> Path:
+    """The model in `folder` as one file beside the others."""
+    from training.shortline_mini.to_gguf import write_gguf
+
+    file = folder / "model.gguf"
+    return file if file.is_file() else write_gguf(folder, file, "f32")
+
+
+def kinds_here() -> list[str]:
+    """The engines whose library is installed."""
+    return [kind for kind in kinds() if kind not in LIBRARIES or find_spec(LIBRARIES[kind])]
 
 
 def kinds_that(ability: Ability) -> list[str]:
     """The engines with an ability, as their files say it: importing them would cost seconds."""
-    return [kind for kind in kinds() if ability in _abilities(kind)]
+    return [kind for kind in kinds_here() if ability in _abilities(kind)]
 
 
 def _abilities(kind: str) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ class ModelSettings(Section):
     engine: str = "transformers"
     """A file of `server/worker/engines/`."""
     path: str = Field(default="", validate_default=True)
-    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, or `bundled:` and a name; only the engine
-    `echo` needs none."""
+    """A folder, a hub name such as `Qwen/Qwen3-0.6B`, `bundled:` and a name, or a GGUF file (engine
+    `llama_cpp`); only the engine `echo` needs none."""
     enabled: bool = True
     """False: not started, unless named by `-n`."""
     replicas: int = Field(default=1, ge=1, le=64)
@@ -37,7 +37,8 @@ class ModelSettings(Section):
     memory_per_gpu: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(GiB|MiB|GB|MB)$")
     """The most to use of each GPU, such as `20GiB`."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`."""
+    """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`.
+    With a GGUF file it is that of what is remembered, and `auto` is float16."""
     quantization: Literal["bitsandbytes-8bit", "bitsandbytes-4bit"] | None = None
     """`bitsandbytes-8bit` or `bitsandbytes-4bit` makes the weights smaller while they are loaded;
     none: they stay as they are, quantised or not."""

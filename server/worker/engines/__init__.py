@@ -18,6 +18,8 @@ from server.worker.engines._weights import check_place
 
 _NOT_EVERYWHERE: Final = ("adapters", "quantization")
 """Settings that an engine's file has in `TAKES`, where it understands them."""
+_EXTRAS: Final = ("llama_cpp",)
+"""Engines whose library comes with an extra of their name."""
 
 
 def kinds() -> list[str]:
@@ -32,7 +34,8 @@ def loader(kind: str) -> Load:
     try:
         module = import_module(f"{__name__}.{kind}")
     except ImportError as error:
-        raise StartError(f"the engine {kind!r} cannot be used here: {error}") from error
+        how = f"; pip install -e '.[{kind}]' brings it" if kind in _EXTRAS else ""
+        raise StartError(f"the engine {kind!r} cannot be used here: {error}{how}") from error
     load: Load = module.load
     return load
 

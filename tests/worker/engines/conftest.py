@@ -10,7 +10,10 @@ from transformers import AutoTokenizer
 from server.worker.engines import _grammar, _grammar_trial
 from server.worker.engines._grammar import Grammars
 from server.worker.engines._weights import BUNDLED_FOLDER
+from tests.fakes.engines import LIBRARIES, kinds_here
 from tests.worker.engines.grammars import ENDS, VOCABULARY
+
+collect_ignore = [f"test_{kind}.py" for kind in LIBRARIES if kind not in kinds_here()]
 
 
 @pytest.fixture(scope="module")
