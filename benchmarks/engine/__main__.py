@@ -17,7 +17,8 @@ from statistics import median
 from typing import Final
 
 from benchmarks.engine.subject import Run, Subject
-from benchmarks.engine.ways import ONE, OURS, STATIC, WAYS, Unavailable, Way
+from benchmarks.engine.way import Unavailable, Way
+from benchmarks.engine.ways import ONE, OURS, STATIC, WAYS
 from training.shortline_mini.evaluate import BUNDLED
 
 Runs = Mapping[tuple[str, int], Sequence[Run]]

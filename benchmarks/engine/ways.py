@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import torch
 from transformers import GenerationConfig
 
+from benchmarks.engine.llama import open_llama, open_ours_by_llama
 from benchmarks.engine.subject import Clock, Run, Subject
+from benchmarks.engine.way import Unavailable, Way, of_engine
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Text
 from server.worker.engines.transformers import TransformersEngine
 
 OURS: Final = "shortline"
 STATIC: Final = "generate, one batch"
 ONE: Final = "generate, one at a time"
-Way = Callable[[int, int], Run]
-"""Asked for so many streams of so many tokens each."""
-
-
-class Unavailable(Exception):
-    """Why a way cannot be gone here."""
+OURS_BY_LLAMA: Final = "shortline, llama.cpp"
+LLAMA: Final = "llama-cpp-python"
 
 
 def open_ours(subject: Subject) -> Way:
     settings = ModelSettings(name="benchmark", path=str(subject.folder), device="cpu", slots=64)
-    engine = TransformersEngine(settings, subject.model, subject.tokenizer)
-    bias = dict.fromkeys(subject.ends, -100.0)
-
-    async def one(text: str, tokens: int, clock: Clock, firsts_s: list[float]) -> None:
-        prepared = await engine.prepare(Text(text))
-        ask = Ask(max_tokens=tokens, temperature=0.0, repetition_penalty=1.0, logit_bias=bias)
-        made = 0
-        async for delta in engine.generate(prepared, ask):
-            if not made:
-                firsts_s.append(clock.now_s())
-            made = delta.tokens
-        if made != tokens:
-            raise RuntimeError(f"{made} tokens and not {tokens}")
-
-    async def all_of(streams: int, tokens: int) -> Run:
-        clock, firsts_s = Clock(), list[float]()
-        texts = subject.prompts(streams)
-        await asyncio.gather(*(one(text, tokens, clock, firsts_s) for text in texts))
-        return clock.run(streams * tokens, firsts_s)
-
-    def way(streams: int, tokens: int) -> Run:
-        engine.forget()  # what was read in the last round
-        return asyncio.run(all_of(streams, tokens))
-
-    return way
+    return of_engine(TransformersEngine(settings, subject.model, subject.tokenizer), subject)
 
 
 def open_static(subject: Subject) -> Way:
@@ -159,4 +131,6 @@ WAYS: Final[Mapping[str, Callable[[Subject], Way]]] = {
     ONE: open_one_at_a_time,
     "generate_batch (continuous)": open_continuous,
     "FastChat's generate_stream": open_fastchat,
+    OURS_BY_LLAMA: open_ours_by_llama,
+    LLAMA: open_llama,
 }

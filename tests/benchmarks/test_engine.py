@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.engine.__main__ import goals, table
 from benchmarks.engine.subject import Run, Subject
-from benchmarks.engine.ways import ONE, OURS, STATIC, WAYS
+from benchmarks.engine.ways import LLAMA, ONE, OURS, OURS_BY_LLAMA, STATIC, WAYS
+from tests.fakes.engines import kinds_here
 from tests.fakes.tiny_llama import make_tiny_llama
 
 
@@ -15,7 +16,10 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     return Subject.load(make_tiny_llama(tmp_path_factory.mktemp("tiny")), threads=1)
 
 
-@pytest.mark.parametrize("name", [OURS, STATIC, ONE])
+BY_LLAMA = [OURS_BY_LLAMA, LLAMA] if "llama_cpp" in kinds_here() else []
+
+
+@pytest.mark.parametrize("name", [OURS, STATIC, ONE, *BY_LLAMA])
 def test_each_way_makes_as_many_tokens_as_it_was_asked_for(subject: Subject, name: str) -> None:
     run = WAYS[name](subject)(3, 5)
     assert run.tokens == 15
