@@ -213,9 +213,12 @@ async def test_a_tool_is_called_in_a_stream_and_answered() -> None:
 
     async with provider(script) as (client, _):
         async with client.responses.stream(model="ours", input="?", tools=[TOOL]) as stream:
-            kinds = [event.type async for event in stream]
+            events = [event async for event in stream]
             one = await stream.get_final_response()
+        kinds = [event.type for event in events]
         assert "response.reasoning_text.delta" in kinds
+        [done] = [event for event in events if event.type.endswith("arguments.done")]
+        assert done.to_dict()["name"] == "weather"  # of OpenAI's document, not of its types
         assert kinds.count("response.function_call_arguments.delta") == 2
         thought, call = one.output
         assert (thought.type, call.type) == ("reasoning", "function_call")

@@ -106,7 +106,8 @@ class Call:
 
     def end(self, status: Ending) -> Iterator[Json]:
         arguments = "".join(self._arguments)
-        yield {"type": f"{_ARGUMENTS}.done", **self._place, "arguments": arguments}
+        done = {"type": f"{_ARGUMENTS}.done", **self._place, "name": self.json["name"]}
+        yield done | {"arguments": arguments}
         self.json |= {"status": status, "arguments": arguments}
         yield _done(self.json, self._index)
 
