@@ -79,7 +79,7 @@ def _called(fields: Json) -> Json | None:
 
 def _text(messages: list[Json]) -> str:
     """What the user said last."""
-    said = next(each["content"] for each in reversed(messages) if each["role"] == "user")
+    said = next((each["content"] for each in reversed(messages) if each["role"] == "user"), "")
     if isinstance(said, str):
         return said
     return " ".join(part.get("text", "") for part in said)
