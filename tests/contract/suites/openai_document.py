@@ -98,6 +98,10 @@ async def main(document: Document) -> None:
             for model in models:
                 for body in bodies:
                     await _check(document, client, path, {"model": model} | body, whole, piece)
+            if path == "/responses":
+                compact = {"model": "mini", "input": "hi"}
+                answer = await client.post(f"{path}/compact", json=compact)
+                document.check("CompactResource", answer.json())
         document.check("ListModelsResponse", (await client.get("/models")).json())
         document.check("Model", (await client.get("/models/mini")).json())
 

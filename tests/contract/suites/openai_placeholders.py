@@ -22,7 +22,7 @@ VECTORS = os.environ.get("SUITE_EMBEDDING_MODEL", "")
 _RESPONSE = re.compile(r"/responses/(resp_677efb5139a88190b512bc3fef8e535d|response_id)(?=/|$)")
 _CHAT = "/chat/completions"
 _PROMPTED = "/completions"
-_RESPONSES = ("/responses", "/responses/input_tokens")
+_RESPONSES = ("/responses", "/responses/input_tokens", "/responses/compact")
 _HOSTED = ("audio", "web_search_options", "moderation", "suffix", "functions", "function_call")
 """Of a chat or a completion: what only some models of OpenAI's have, and what excludes `tools`."""
 
