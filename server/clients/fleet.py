@@ -36,6 +36,8 @@ from server.wire.fleet import (
     Loads,
     Registered,
     Registration,
+    Rest,
+    Wake,
     WorkerRef,
 )
 
@@ -91,6 +93,14 @@ class ControllerClient:
     async def lost(self, worker: WorkerRef) -> None:
         """Its process has ended; without a generation, whatever worker is at that address."""
         await self._tell("/fleet/lost", worker)
+
+    async def rest(self, rest: Rest) -> None:
+        """These are loaded when they are asked for."""
+        await self._tell("/fleet/rest", rest)
+
+    async def wake(self, model: str) -> bool:
+        """Somebody waits for it. False: nobody can load it."""
+        return (await self._tell("/fleet/wake", Wake(model=model))).known
 
     async def view(self) -> FleetView:
         return await self._call(FleetView, "/fleet", method=b"GET")

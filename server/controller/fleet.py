@@ -9,7 +9,7 @@ from server.core.dispatch import soon_s
 from server.core.limits import HEARTBEAT_S
 from server.web.asgi import Scope
 from server.web.table import Routes
-from server.wire.fleet import Beat, Close, Registered, Registration, WorkerRef
+from server.wire.fleet import Beat, Close, Registered, Registration, Rest, Wake, WorkerRef
 
 EVENTS = "/fleet/events"
 
@@ -27,6 +27,8 @@ class FleetRoutes:
             ("POST", "/fleet/drain"): telling(WorkerRef, self._drain),
             ("POST", "/fleet/resume"): telling(WorkerRef, self._resume),
             ("POST", "/fleet/lost"): telling(WorkerRef, self._lost),
+            ("POST", "/fleet/rest"): telling(Rest, self._rest),
+            ("POST", "/fleet/wake"): telling(Wake, self._wake),
             ("POST", "/fleet/close"): telling(Close, self._close),
             ("GET", "/fleet"): asking(lambda: self._registry.view().model_dump(mode="json")),
         }
@@ -58,6 +60,13 @@ class FleetRoutes:
 
     async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
         return self._answer(known=self._registry.remove(worker, "worker process ended"))
+
+    async def _rest(self, _scope: Scope, rest: Rest) -> object:
+        self._registry.rest(rest)
+        return self._answer(known=True)
+
+    async def _wake(self, _scope: Scope, wake: Wake) -> object:
+        return self._answer(known=self._registry.want(wake.model))
 
     def _answer(self, *, known: bool, draining: bool = False) -> object:
         return Registered(

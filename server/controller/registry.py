@@ -11,6 +11,7 @@ from server.controller.addresses import check_address
 from server.controller.changes import Changes
 from server.controller.fences import Fences
 from server.controller.loads import Loads
+from server.controller.resting import Sleepers
 from server.core.clock import Clock
 from server.core.errors import BadRequest, Conflict
 from server.core.ids import new_id
@@ -30,6 +31,7 @@ from server.wire.fleet import (
     Load,
     Protocol,
     Registration,
+    Rest,
     State,
     WorkerRef,
     WorkerView,
@@ -76,6 +78,7 @@ class Registry:
         self._entries: dict[str, Entry] = {}
         self._gateways: list[GatewayView] = []
         self._fences = Fences()
+        self._sleepers = Sleepers()
 
     def register(self, new: Registration, *, expires: bool = True) -> None:
         """Take `new` in, in place of an older generation at its address.
@@ -99,7 +102,7 @@ class Registry:
             self._fences.put(old.view)
         view = WorkerView(**dict(new), state=state)
         self._entries[new.address] = Entry(view, self._clock.monotonic(), expires)
-        if old is None or old.view != view:
+        if self._sleepers.satisfy(view.models) or old is None or old.view != view:
             log.info("worker registered", extra=_fields(view) | {"models": ",".join(view.models)})
             self._publish()
 
@@ -168,6 +171,18 @@ class Registry:
             self._publish()
         return entry is not None
 
+    def rest(self, rest: Rest) -> None:
+        """A launcher says which models it loads when they are asked for."""
+        if self._sleepers.rest(rest, self._clock.monotonic()):
+            self._publish()
+
+    def want(self, model: str) -> bool:
+        """Somebody waits for it. False: no launcher has said that it loads it."""
+        changed = self._sleepers.want(model, self._clock.monotonic())
+        if changed:
+            self._publish()
+        return changed is not None
+
     def remove(self, ref: WorkerRef, reason: str) -> bool:
         """It is gone at once, and its generation does not come back. False when not known."""
         entry = self._find(ref)
@@ -184,6 +199,8 @@ class Registry:
         for entry in list(self._entries.values()):
             if entry.expires:
                 self._judge(entry, now - entry.heard_at)
+        if self._sleepers.sweep(now):
+            self._publish()
         if not self.settled and now - self._born_at >= SETTLE_S:
             self.settled = True
             self._publish()
@@ -204,6 +221,7 @@ class Registry:
         """This controller itself was asleep for so long: nobody's silence counts."""
         for entry in self._entries.values():
             entry.heard_at += seconds
+        self._sleepers.forgive(seconds)
 
     @contextmanager
     def listening(self, gateway: GatewayView) -> Iterator[None]:
@@ -226,6 +244,8 @@ class Registry:
             settled=self.settled,
             workers=tuple(entry.view for entry in self._entries.values()),
             gateways=tuple({gateway.id: gateway for gateway in self._gateways}.values()),
+            resting=self._sleepers.resting(),
+            wanted=self._sleepers.wanted(),
         )
 
     def ready(self) -> Iterator[Entry]:

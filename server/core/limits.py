@@ -39,6 +39,11 @@ FROZEN_LATE_S: Final = 1.0
 """When the launcher itself comes so much later than it wanted (the machine slept, or is out of
 memory), it says nothing about others that they did not answer, and counting begins anew."""
 
+WAKE_S: Final = 120.0
+"""A request waits so long for a model that is loaded for it, unless settings say otherwise."""
+WAKE_RETRY_S: Final = 10.0
+"""What could not be loaded is not tried again any sooner."""
+
 CONNECT_S: Final = 2.0
 FIRST_TOKEN_S: Final = 60.0
 BETWEEN_TOKENS_S: Final = 30.0

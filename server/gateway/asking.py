@@ -137,10 +137,15 @@ def check(status: int, delivery: Delivery) -> None:
     """Of an error: raises what makes something else of it than the answer."""
     if status == 504 and delivery.asked.timeout_s is not None:
         raise DeadlineExceeded("The answer was not there in the time that you gave it.")
-    if status in TRY_ELSEWHERE and delivery.may_try_again:
+    if status in TRY_ELSEWHERE and (delivery.may_try_again or _is_leaving(status, delivery)):
         raise Refused(status)
     if status in DENIED:
         raise Denied(f"the worker answered {status}")
+
+
+def _is_leaving(status: int, delivery: Delivery) -> bool:
+    """Its model is unloaded or swapped at this very moment."""
+    return status == Unavailable.status and delivery.may_wait
 
 
 def trouble_of(failure: TransportError | WorkerLost) -> Trouble | None:

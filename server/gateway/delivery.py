@@ -42,7 +42,7 @@ class Delivery(Journey):
 
     __slots__ = (
         "_delivered", "_heard_at", "_shelf", "_told", "_workers", "limit", "send", "started",
-        "usage",
+        "usage", "wait_until",
     )  # fmt: skip
 
     _heard_at: float
@@ -65,6 +65,8 @@ class Delivery(Journey):
         self.send = send
         self.started = False
         self.usage: Usage | None = None
+        self.wait_until: float | None = None
+        """When it has waited long enough for a model to be loaded, if it has begun to."""
         self._shelf = shelf
         self._delivered: Delivered | None = None
         self._told: Told | None = None

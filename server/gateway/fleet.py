@@ -21,7 +21,7 @@ from server.core.rate import Rate
 from server.gateway.customers.whose import NOBODYS, Whose
 from server.gateway.nobody import no_such_model, why_none
 from server.gateway.worker import NOTHING, Lease, Worker
-from server.wire.fleet import Ability, FleetView, GatewayView, Loads, WorkerView
+from server.wire.fleet import Ability, FleetView, GatewayView, Loads, Resting, WorkerView
 from server.wire.lanes import Lane
 
 
@@ -56,6 +56,8 @@ class Fleet:
         """Addresses that the controller of now has named; one it names no more is gone."""
         self._waiting: dict[str, Lease] = {}
         """Of requests that have an id."""
+        self.resting: dict[str, Resting] = {}
+        """By model, those without a worker that get one when they are asked for."""
         self.heard = False
         """Whether a controller has spoken yet."""
 
@@ -72,6 +74,8 @@ class Fleet:
         self._named |= said.keys()
         for address, worker_view in said.items():
             self._update(address, worker_view)
+        if view.settled or view.resting:  # a new controller has to be told of them first
+            self.resting = _by_model(view.resting)
         left = [self._workers.pop(address) for address in gone]
         self._index()
         for worker in self._workers.values():
@@ -105,7 +109,7 @@ class Fleet:
             model: max((w.view.context_of(model) or 0 for w in workers), default=0) or None
             for model, workers in self._by_model.items()
         }
-        self._known |= self._by_model.keys()
+        self._known |= self._by_model.keys() | self.resting.keys()
         self._seldom_told = {
             model
             for model, workers in self._by_model.items()
@@ -169,6 +173,11 @@ class Fleet:
             whose,
         )
 
+    def is_up(self, model: str, but: frozenset[str]) -> bool:
+        """Whether somebody serves it, busy or not."""
+        workers = self._by_model.get(model, ())
+        return any(w.view.state == "ready" and w.view.address not in but for w in workers)
+
     def offers(
         self, model: str, ability: Ability, lane: Lane, whose: Whose, but: frozenset[str]
     ) -> bool:
@@ -214,10 +223,11 @@ class Fleet:
         return max(known) if known and len(known) == len(lengths) else None
 
     def models(self) -> dict[str, list[WorkerView]]:
-        """Every model that can be asked for now, with the workers that serve it."""
+        """Every model that can be asked for now, with the workers that serve it: none, as long as
+        it rests."""
         return {
-            model: [worker.view for worker in workers]
-            for model, workers in sorted(self._by_model.items())
+            model: [worker.view for worker in self._by_model.get(model, ())]
+            for model in sorted(self._by_model.keys() | self.resting.keys())
         }
 
     def position(self, request_id: str) -> int | None:
@@ -244,5 +254,15 @@ class Fleet:
             for model, workers in self._by_model.items()
             if any(worker.view.state == "ready" for worker in workers)
         }
-        absent = sorted(self._expected - served)
+        well = {name for name, resting in self.resting.items() if not resting.trouble}
+        absent = sorted(self._expected - served - well)
         return f"no worker for {', '.join(absent)}" if absent else None
+
+
+def _by_model(resting: Iterable[Resting]) -> dict[str, Resting]:
+    """Of several launchers, the one that loads it already."""
+    found: dict[str, Resting] = {}
+    for one in resting:
+        if one.model not in found or one.state == "loading":
+            found[one.model] = one
+    return found

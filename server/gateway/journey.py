@@ -31,7 +31,7 @@ class Journey:
 
     __slots__ = (
         "_budget", "_fleet", "_max_tries", "_models", "affinity", "asked", "grant", "lane",
-        "lease", "record", "refused", "tries", "whose",
+        "lease", "passed", "record", "refused", "tries", "whose",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,8 @@ class Journey:
         self.lease: Lease | None = None
         """The last one."""
         self.tries = 0
+        self.passed: list[str] = []
+        """Models that could not be asked, at the last try."""
         self.refused = False
         """Another worker was there, but the budget of retries was spent."""
         budget.earn()
@@ -75,11 +77,13 @@ class Journey:
     def _taken_from_any(self) -> Lease:
         """Where a route leads."""
         reasons: list[RequestError] = []
+        self.passed = []
         for model in self._models:
             try:
                 return self._taken(model)
             except (BadRequest, ModelNotFound, Overloaded, ProviderRefused, Unavailable) as reason:
                 reasons.append(reason)
+                self.passed.append(model)
                 self.record.note(f"{model!r} was passed over: {reason.message}")
         if all(isinstance(reason, ModelNotFound) for reason in reasons):
             raise no_such_targets(self.asked.model, self._models)
@@ -98,6 +102,23 @@ class Journey:
         )
         self.tries += 1
         return lease
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Those that may serve it, in the order in which they are asked."""
+        return self._models
+
+    @property
+    def been(self) -> frozenset[str]:
+        """Addresses that it was sent to."""
+        return NOTHING if self.lease is None else self.lease.tried
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its model is being unloaded or loaded: a worker that comes back, or comes in its
+        place, may be asked."""
+        there = self.lease is not None and self.lease.model in self._fleet.resting
+        return there and self.tries < self._max_tries
 
     def not_sent(self) -> None:
         """The worker could not be reached, so nothing is asked twice."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from server.core.errors import ModelNotFound
 from server.gateway.fleet import Fleet
 from server.gateway.routes import Routes
-from server.wire.fleet import WorkerView
+from server.wire.fleet import Resting, WorkerView
 
 MODELS: Final = "/v1/models"
 
@@ -16,7 +16,10 @@ MODELS: Final = "/v1/models"
 def list_models(fleet: Fleet, routes: Routes, created: int) -> dict[str, Any]:
     """OpenAI's list. `created`: seconds since 1970 when this gateway started."""
     there = offered(fleet, routes)
-    data = [_model(name, views, created) for name, views in sorted(there.items())]
+    data = []
+    for name, views in sorted(there.items()):
+        rests = [r for m in routes.models_for(name) if (r := fleet.resting.get(m)) is not None]
+        data.append(_model(name, views, rests, created))
     return {"object": "list", "data": data}
 
 
@@ -47,7 +50,7 @@ def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:
     for route in routes.all():
         names = routes.models_for(route.name)
         views = [_narrowed(view, name) for name in names for view in models.get(name, ())]
-        if views:
+        if any(name in models for name in names):
             there[route.name] = views
     return there
 
@@ -61,9 +64,14 @@ def _narrowed(view: WorkerView, model: str) -> WorkerView:
     return view.model_copy(update=more)
 
 
-def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:
+def _model(
+    name: str, views: list[WorkerView], rests: list[Resting], created: int
+) -> dict[str, Any]:
     parent = next((view.parents[name] for view in views if name in view.parents), None)
     lengths = [length for view in views if (length := view.context_of(name))]
+    lengths += [one.context_length for one in rests if one.context_length]
+    abilities = {ability for view in views for ability in view.abilities_of(name)}
+    abilities |= {ability for one in rests for ability in one.abilities}
     return {
         "id": name,
         "object": "model",
@@ -72,5 +80,13 @@ def _model(name: str, views: list[WorkerView], created: int) -> dict[str, Any]:
         "root": parent or name,
         "parent": parent,
         "context_length": min(lengths, default=None),
-        "abilities": sorted({ability for view in views for ability in view.abilities_of(name)}),
+        "abilities": sorted(abilities),
+        "state": _state(views, rests),
     }
+
+
+def _state(views: list[WorkerView], rests: list[Resting]) -> str:
+    """`asleep`: it is loaded when it is asked for."""
+    states = [*(view.state for view in views), *(one.state for one in rests)]
+    order = ("ready", "loading", "asleep", "draining", "suspect")
+    return next(state for state in order if state in states)

@@ -28,6 +28,7 @@ from server.gateway.siblings import Siblings
 from server.gateway.sight.roll import Roll
 from server.gateway.sight.sight import Sight
 from server.gateway.sight.spans import open_spans
+from server.gateway.waking import Waking
 from server.ledger.ledger import Ledger
 from server.web.background import kept_running
 from server.web.drain import Drain
@@ -89,6 +90,7 @@ class Parts:
             self.customers,
             self.sight,
             Asking(self.http, FastChatUpstream(self.http), settings.secret, own.id),
+            Waking(self.fleet, self.controller.wake, gateway.wake_s),
             drain,
             budget,
             affinity=gateway.affinity,
@@ -126,6 +128,7 @@ class Parts:
                 continue
             for origin in self.fleet.apply(view):
                 self.http.forget(origin)
+            self.relay.waking.look()
             self.roll.look(self.fleet.workers())
             heard.set()
             if view.settled and not settled:

@@ -16,6 +16,7 @@ from server.core.errors import (
     ModelNotFound,
     RequestError,
     TransportError,
+    Unavailable,
     UpstreamTimeout,
     WorkerLost,
 )
@@ -32,6 +33,7 @@ from server.gateway.retry_budget import RetryBudget
 from server.gateway.routes import Routes
 from server.gateway.sight.record import Record
 from server.gateway.sight.sight import Sight
+from server.gateway.waking import Waking
 from server.gateway.worker import Lease
 from server.ledger.key import Key
 from server.web.asgi import Receive, Scope, Send, read_body
@@ -61,6 +63,7 @@ class Relay:
     customers: Customers
     sight: Sight
     asking: Asking
+    waking: Waking
     drain: Drain
     budget: RetryBudget = field(default_factory=RetryBudget)
     affinity: Affinity = "none"
@@ -172,7 +175,7 @@ class Relay:
         """Ask one worker after another until one has answered."""
         record = delivery.record
         while True:
-            with delivery.take() as lease:
+            with await self._taken(delivery) as lease:
                 address = lease.worker.view.address
                 record.chose(address, lease.candidates, lease.model, lease.since)
                 if not delivery.asked.generates:
@@ -186,8 +189,22 @@ class Relay:
                 except (TransportError, WorkerLost) as error:
                     failure = error
                 _note_failure(delivery, lease, failure)
-            if not await delivery.may_go_on(failure):
+            if not await delivery.may_go_on(failure) and (
+                delivery.started or not delivery.may_wait
+            ):
                 raise told(delivery.asked, failure, started=delivery.started) from failure
+
+    async def _taken(self, delivery: Delivery) -> Lease:
+        """A place at a worker; for a model that is not loaded, once it is."""
+        while True:
+            try:
+                lease = delivery.take()
+            except Unavailable as reason:
+                await self.waking.wait_for(delivery, reason)
+                continue
+            if delivery.passed:
+                self.waking.hint(delivery.passed)
+            return lease
 
 
 def _is_unheard(delivery: Delivery) -> bool:

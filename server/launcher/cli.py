@@ -25,6 +25,7 @@ commands (each with --home DIR):
                    remembers it, 3: not running
   worker stop|start|restart|drain NAME    what an operator wants of a worker, remembered over
                    every restart until `start`; exit code 0: told, 1: not heard, 3: not running
+  worker swap NAME [--path NEW]    a new process, or another model, without a lost request
   join URL [--name NAME] [--key-env VARIABLE]    a server of models that runs already: vLLM, SGLang,
                    Ollama, llama.cpp, TGI, another Shortline; it stays over every restart, until
   leave NAME       exit codes: 0: done, 1: not heard, 2: it cannot join and nothing has changed,
@@ -101,8 +102,12 @@ def _command(flags: argparse.Namespace, home: Home, installation: Installation) 
         return stop(home, force=flags.force)
     if flags.command == "worker":
         from server.launcher.care.tell import tell
+        from server.launcher.setup.models import locate_swap
 
-        return tell(home, flags.action, flags.name, SystemClock())
+        path = locate_swap(flags, home.root, installation)
+        if path is None:
+            return BAD_USAGE
+        return tell(home, flags.action, flags.name, SystemClock(), path)
     if flags.command in ("join", "leave"):
         return _joining(flags, home)
     if flags.command == "explain":
@@ -153,7 +158,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="for programs")
         if name == "stop":
             command.add_argument("--force", action="store_true", help="do not wait for requests")
-    _add_worker(commands.add_parser("worker", help="stop, start, restart or drain one"))
+    _add_worker(commands.add_parser("worker", help="stop, start, restart, drain or swap one"))
     _add_join(commands.add_parser("join", help="a server of models that runs already, by its URL"))
     leave = commands.add_parser("leave", help="a server that was joined so")
     leave.add_argument("name", metavar="NAME", help="as `status` shows it after online_api")
@@ -168,11 +173,13 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
         "start": "run and serve, whatever was said before",
         "restart": "a new process",
         "drain": "send it nothing new; it stays so until `start`",
+        "swap": "a new process before the old one ends; with --path, other weights",
     }
     parser.add_argument(
         "action", choices=what, help="; ".join(f"{a}: {w}" for a, w in what.items())
     )
     parser.add_argument("name", metavar="NAME", help="as `status` shows it")
+    parser.add_argument("--path", default="", metavar="NEW", help="of a swap: the model to load")
     _add_home(parser)
 
 

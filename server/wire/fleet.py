@@ -7,6 +7,8 @@
     operator -> POST /fleet/resume     WorkerRef        after a drain
     gateway  -> POST /fleet/close      Close            it demands keys, so shall you
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
+    launcher -> POST /fleet/rest       Rest             models that it loads when they are asked for
+    gateway  -> POST /fleet/wake       Wake             one of them is asked for
     anyone   -> GET  /fleet             FleetView        now
     anyone   -> GET  /fleet/events     FleetView, one a line, at once and after every change
     gateway  -> the same with `LOADS_HEADER`: Loads where nothing else has changed
@@ -76,6 +78,39 @@ class Close(Frozen):
     """FastChat's reading paths, by which models can be asked too, demand the secret from now on."""
 
 
+class Resting(Frozen):
+    """A model without a worker, which gets one when it is asked for."""
+
+    model: str
+    state: Literal["asleep", "loading"] = "asleep"
+    detail: str = ""
+    """While it loads: how far it is."""
+    trouble: str = ""
+    """Why it could not be loaded when it was last asked for."""
+    retry: bool = False
+    """After trouble: whether it is tried again when it is asked for now."""
+    abilities: tuple[Ability, ...] = ()
+    """Empty: nobody knows yet, like the next."""
+    context_length: Count | None = None
+    places: Count = 32
+    """Requests that may wait for it at each gateway."""
+
+
+class Rest(Frozen):
+    """Said again with every heartbeat; a launcher that is silent wakes nobody."""
+
+    launcher: str
+    """New at each start of one."""
+    models: tuple[Resting, ...] = ()
+    """All of them."""
+
+
+class Wake(Frozen):
+    """Said again with every heartbeat, while somebody waits for it."""
+
+    model: Annotated[str, Field(max_length=500)]
+
+
 class Load(Frozen):
     running: Count = 0
     waiting: Count = 0
@@ -90,6 +125,8 @@ class Load(Frozen):
     """Made for somebody who had left; never more than one for each who left."""
     generated: Count = 0
     """Tokens in all; 0 where an online provider makes them."""
+    served: Count = 0
+    """Requests that had a slot, well ended or not."""
 
 
 class ModelFacts(Frozen):
@@ -176,6 +213,9 @@ class FleetView(Frozen):
     worker is absent means nothing yet."""
     workers: tuple[WorkerView, ...] = ()
     gateways: tuple[GatewayView, ...] = ()
+    resting: tuple[Resting, ...] = ()
+    wanted: tuple[str, ...] = ()
+    """Of the resting, those that are asked for now."""
 
 
 class Loads(Frozen):

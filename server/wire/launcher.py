@@ -10,9 +10,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 ChildStatus = Literal[
-    "waiting", "starting", "loading", "ready", "backoff", "quarantined", "stopping", "stopped"
-]
-"""`stopped`: on purpose, by an operator or because everything stops."""
+    "waiting", "starting", "loading", "ready", "backoff", "quarantined", "stopping", "stopped",
+    "asleep",
+]  # fmt: skip
+"""`stopped`: on purpose, by an operator or because everything stops; `asleep`: its model is loaded
+when it is asked for."""
 
 
 Routing = Literal["", "ready", "suspect", "draining", "absent"]
@@ -29,6 +31,8 @@ class ChildState(Frozen):
     status: ChildStatus = "waiting"
     detail: str = ""
     """What is being loaded, or why it last failed."""
+    done: float | None = None
+    """Of what is being loaded, the share that is there."""
     missing: str = ""
     """What it waits for though it runs: a provider that is not there, a controller that refuses
     it."""

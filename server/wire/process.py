@@ -45,6 +45,8 @@ class Report(Frozen):
     detail: str = ""
     """For people: what is being loaded, why it failed, what it waits for or who refuses it (empty:
     nothing any more)."""
+    done: float | None = None
+    """While it loads its weights: which share of them is there, from 0 to 1."""
     address: str = ""
     """`http://host:port`, once ready."""
     own: str = ""
@@ -55,11 +57,13 @@ class Request(Frozen):
     """Wishes of an operator. Heard from the app server and the command line only; there is no
     answer but what the launcher's state says next."""
 
-    ask: Literal["start", "stop", "restart", "drain"]
+    ask: Literal["start", "stop", "restart", "drain", "swap"]
     """`stop` lets running requests end; `drain` sends it nothing new; `start` takes either back,
-    and works also on what has been given up."""
+    and works also on what has been given up; `swap` puts a new process in its place."""
     child: str
     """Name of a worker, as in `RoleSettings.name`."""
+    path: str = Field(default="", max_length=4000)
+    """Of a swap: where the new weights are, an absolute folder, `bundled:…` or a hub name."""
 
 
 class Join(Frozen):

@@ -30,6 +30,8 @@ class Slots:
         self.queue = queue
         self.cancelled = 0
         """Requests that ended because somebody left or time was up."""
+        self.served = 0
+        """Requests that gave a slot back."""
         self.changed: Callable[[], None] = lambda: None
         """Is called when there is one request more here, or one less."""
         self._clock = clock or SystemClock()
@@ -70,6 +72,7 @@ class Slots:
     ) -> None:
         """Give the slot back; `error` is what ended the work in it."""
         self._pace.end(began)
+        self.served += 1
         self._leave(lane, customer)
         self._forget(gateway, customer, error)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from server.app.fleet.known import Known, Traffic, model_of
 from server.wire.browser import ModelState
-from server.wire.fleet import WorkerView
+from server.wire.fleet import Resting, WorkerView
 from server.wire.launcher import ChildState
 
 GATEWAY = "gateway"
@@ -19,6 +19,9 @@ def model_states(known: Known, expected: Iterable[str] = ()) -> list[ModelState]
     for worker in known.workers:
         for name in worker.models:
             by_model.setdefault(name, []).append(worker)
+    for resting in known.view.resting if known.view else ():
+        if not resting.abilities or "chat" in resting.abilities:
+            by_model.setdefault(resting.model, [])
     states = [
         _state(known, name, workers) for name, workers in by_model.items() if name not in known.mute
     ]
@@ -37,6 +40,9 @@ def _state(known: Known, name: str, workers: list[WorkerView]) -> ModelState:
     nothing = Traffic()
     lengths = [length for worker in workers if (length := worker.context_of(name))]
     coming = None if ready else _coming(known, name)
+    asleep = None if ready else _asleep(known, name)
+    if asleep is not None:
+        return ModelState(id=name, state="ready", context_length=asleep.context_length)
     return ModelState(
         id=name,
         state="ready" if ready else "loading" if coming else "down",
@@ -46,6 +52,12 @@ def _state(known: Known, name: str, workers: list[WorkerView]) -> ModelState:
         waiting=sum(worker.load.waiting for worker in workers),
         detail="" if ready else _why(known, name, workers, coming),
     )
+
+
+def _asleep(known: Known, name: str) -> Resting | None:
+    """It has no worker, and can be asked all the same: it is loaded then."""
+    resting = known.view.resting if known.view else ()
+    return next((one for one in resting if one.model == name and not one.trouble), None)
 
 
 def _coming(known: Known, name: str) -> ChildState | None:

@@ -15,7 +15,7 @@ Action = Literal["start", "stop", "restart", "drain"]
 
 WORKERS = ("model_worker", "online_api")
 _UP = ("starting", "loading", "ready")
-_DOWN = ("backoff", "quarantined", "stopped")
+_DOWN = ("backoff", "quarantined", "stopped", "asleep")
 _ROUTED: dict[str, tuple[Action, ...]] = {"ready": ("drain",), "draining": ("start",)}
 """What can be done to a worker whose process is not ours."""
 _NOBODY = Traffic()
@@ -99,6 +99,8 @@ def _possible(child: ChildState, worker: WorkerView | None) -> Iterator[Action]:
     if child.role in WORKERS and child.status in _UP:
         yield "stop"
         yield "restart"
+    if child.role in WORKERS and child.status == "asleep":
+        yield "stop"
     if worker is not None and worker.state == "ready":
         yield "drain"
     if worker is not None and worker.state == "draining" and child.status == "ready":
@@ -128,7 +130,7 @@ def lacks(known: Known, expected: Iterable[str]) -> Iterator[str]:
 def _unwell(known: Known, child: ChildState) -> Iterator[str]:
     if child.pid is not None and child.pid not in known.memory:
         yield f"{child.name} is gone"
-    elif child.status != "ready":
+    elif child.status not in ("ready", "asleep"):
         yield f"{child.name} is {child.status}" + (f": {child.detail}" if child.detail else "")
     elif child.missing:
         yield f"{child.name} waits for {child.missing}"

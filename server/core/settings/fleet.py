@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
 from server.core.limits import DRAIN_S
+from server.core.memory.sizes import SIZE_PATTERN
 from server.core.settings.app import AppSettings, ChatSettings
 from server.core.settings.controller import ControllerSettings
 from server.core.settings.gateway import GatewaySettings
@@ -22,6 +23,8 @@ class LauncherSettings(Section):
     """`debug`, `info`, `warning`, `error`."""
     start_deadline_s: float = Field(default=600.0, gt=0)
     """A model that has not loaded by then has failed."""
+    model_memory: str | None = Field(default=None, pattern=rf"^{SIZE_PATTERN}$")
+    """RAM that the local models may take together, such as `48GiB`; none: all that is free."""
     drain_s: float = Field(default=DRAIN_S, gt=0)
     """Time for running requests when Shortline stops; then they end with an error event."""
 

@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from server.core.limits import WAKE_S, WHOLE_REQUEST_S
 from server.core.secrets import Secret
 from server.core.settings.route import RouteSettings, check_routes
 from server.core.settings.section import Port, Section, ServerSettings, is_loopback, read_beside
@@ -50,6 +51,8 @@ class GatewaySettings(ServerSettings):
     failover: bool = True
     """An answer that would be the same again (temperature 0) goes on at another worker when its
     own dies in mid-stream."""
+    wake_s: float = Field(default=WAKE_S, gt=0, le=WHOLE_REQUEST_S)
+    """How long a request waits for a model that is loaded for it, or swapped."""
     log_requests: bool = False
     """One line in the log for each request, also for those that went well."""
     tracing: TracingSettings = Field(default_factory=TracingSettings)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from server.core.limits import QUEUE_PER_WORKER
+from server.core.memory.sizes import SIZE_PATTERN
 from server.core.settings.section import Section
 
 WITHOUT_WEIGHTS = ("echo",)
 """Engines that load nothing."""
 NAME: Final = r"^[^\s/\\]+(/[^\s/\\]+)*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NAME)]
+UNCHECKED: Final = "unchecked"
+"""Of `memory`: whatever it needs, it is loaded."""
 
 
 class ModelSettings(Section):
@@ -36,6 +39,16 @@ class ModelSettings(Section):
     """GPU numbers this model may see; empty: all of them."""
     memory_per_gpu: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(GiB|MiB|GB|MB)$")
     """The most to use of each GPU, such as `20GiB`."""
+    memory: str | None = Field(default=None, pattern=rf"^({UNCHECKED}|{SIZE_PATTERN})$")
+    """What it needs, such as `20GiB`, where the estimate is wrong; `unchecked`: it is loaded though
+    it may not fit."""
+    load_at: Literal["start", "request"] = "start"
+    """`request`: it is loaded when it is first asked for."""
+    idle_unload_s: float | None = Field(default=None, gt=0)
+    """Unasked for so long, it is unloaded, and loaded again when it is asked for; none: never for
+    that reason."""
+    pinned: bool = False
+    """True: it is never unloaded to make room for another model."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """`auto` is float32 on a CPU, the model's own on a GPU; or `float32`, `float16`, `bfloat16`.
     With a GGUF file it is that of what is remembered, and `auto` is float16."""
@@ -76,3 +89,9 @@ class ModelSettings(Section):
     def names(self) -> tuple[str, ...]:
         """All that can be asked for here: the model and its adapters."""
         return (self.name, *self.adapters)
+
+    @model_validator(mode="after")
+    def _pinned_for_good(self) -> Self:
+        if self.pinned and self.idle_unload_s is not None:
+            raise ValueError("pinned models are never unloaded, so idle_unload_s has no effect")
+        return self

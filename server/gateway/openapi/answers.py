@@ -135,6 +135,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         parent=_or_null("string"),
         context_length=_SOME,
         abilities=_TEXTS,
+        state={"enum": ["ready", "loading", "asleep", "draining", "suspect"]},
     ),
     "Models": _list_of("Model"),
     "Key": _object(

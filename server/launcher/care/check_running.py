@@ -42,7 +42,7 @@ def check_running(home: Home) -> Iterator[Finding]:
         yield ok("running", "no, nothing runs in this home")
         return
     for child in state.children:
-        if child.status != "ready":
+        if child.status not in ("ready", "asleep"):
             log = home.log_of(child.name)
             text = f"{child.name} is {child.status}: {child.detail or 'not ready yet'}"
             yield warn("running", text, f"its log says more: {log}")

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from server.core.config import read_settings
 from server.core.errors import ConfigError
+from server.core.memory.folders import folder_of
+from server.core.memory.need import need_of
+from server.core.memory.refusal import MEND, place
+from server.core.memory.room import Room
+from server.core.memory.sizes import bytes_of, in_words
 from server.core.settings import FleetSettings, JoinedServer, ModelSettings
 from server.launcher.care.finding import Finding, ok, warn, wrong
+from server.launcher.room.machine import device_of, gpus, room_for
 from server.launcher.setup.dotenv import with_env_file
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
@@ -34,8 +40,13 @@ def check_configs(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def check_local_models(
-    models: Sequence[ModelSettings], home: Home, installation: Installation
+    models: Sequence[ModelSettings],
+    home: Home,
+    installation: Installation,
+    environ: Mapping[str, str],
+    most: str | None = None,
 ) -> Iterator[Finding]:
+    """`most`: RAM for all of them together."""
     enabled = [model for model in models if model.enabled]
     if not enabled:
         yield warn("models", "no local model is enabled", f"add one to {home.fleet_file}")
@@ -47,6 +58,27 @@ def check_local_models(
                 yield wrong("models", problem, f"correct it in {home.fleet_file}")
         else:
             yield ok("models", f"{model.name}: {_where(found.path, installation)}")
+            yield from _room(found, environ, bytes_of(most) if most else None)
+
+
+def _room(model: ModelSettings, environ: Mapping[str, str], most: int | None) -> Iterator[Finding]:
+    """Whether it fits; while Shortline runs, what is loaded already is not free."""
+    there = gpus()
+    device = device_of(model, there)
+    need = need_of(model, folder_of(model.path, environ), device)
+    if need is None:
+        return
+    room = room_for(model, device, there)
+    if most is not None and device != "cuda":
+        room = Room(min(most, room.free), min(most, room.total))
+    free = f"{in_words(room.free)} of {in_words(room.total)} are free"
+    text = f"{model.name}: needs about {need} of memory {place(device)}; {free}"
+    if need.total > room.total:
+        yield wrong("memory", text, MEND)
+    elif need.total > room.free:
+        yield warn("memory", text, f"that is as it should be while it is loaded; else {MEND}")
+    else:
+        yield ok("memory", text)
 
 
 def check_providers(

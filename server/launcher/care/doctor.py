@@ -54,7 +54,8 @@ def examine(
         settings = read_settings(FleetSettings, *home.settings_files, environ=environ)
     except ConfigError:  # `check_configs` has said it
         return
-    yield from check_local_models(settings.models, home, installation)
+    most = settings.launcher.model_memory
+    yield from check_local_models(settings.models, home, installation, environ, most)
     yield from check_providers(home, settings.servers, environ)
     yield from check_ports(settings, home)
     yield from check_running(home)

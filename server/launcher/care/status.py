@@ -15,8 +15,8 @@ from server.launcher.setup.home import Home
 from server.wire.launcher import ChildState, LauncherState
 
 ALL_READY, SOMETHING_DOWN, NOT_RUNNING = 0, 1, 3
-_WANTED = ("ready", "stopped", "draining")
-"""What an operator has stopped or drained is as it should be."""
+_WANTED = ("ready", "stopped", "draining", "asleep")
+"""What an operator has stopped or drained is as it should be, and what waits to be asked for."""
 FROZEN = "its process was told to pause (SIGSTOP)"
 _ROUTED = {
     "suspect": "silent; the controller sends it nothing until it speaks again",

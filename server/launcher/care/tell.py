@@ -1,4 +1,4 @@
-"""`startup.py worker stop|start|restart|drain NAME`: say it to the launcher of this home."""
+"""`startup.py worker stop|start|restart|drain|swap NAME`: say it to the launcher of this home."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEARD_S = 5.0
 _SO_ALREADY = {"stop": "stopped", "drain": "draining", "start": "ready"}
 
 
-def tell(home: Home, action: str, name: str, clock: Clock) -> int:
+def tell(home: Home, action: str, name: str, clock: Clock, path: str = "") -> int:
     """0: the launcher has heard it. 1: it does not listen. 2: there is no such worker, or it cannot
     do that. 3: not running."""
     state = read_state(home.state_file)
@@ -40,11 +40,16 @@ def tell(home: Home, action: str, name: str, clock: Clock) -> int:
     if action == "drain" and row.status == "stopped":
         _say(f"{row.name} is stopped, so there is nothing to drain; start it first.")
         return UNKNOWN
-    request = Request.model_validate({"ask": action, "child": found.name})
+    if action == "swap" and found.role != "model_worker" and path:
+        _say(f"{row.name} loads no weights, so there is none to put in their place.")
+        return UNKNOWN
+    request = Request.model_validate({"ask": action, "child": found.name, "path": path})
     if not is_heard(put_wish(home.wishes, request)):
         _say(f"The launcher (pid {state.pid}) does not listen; is it frozen or stopping?")
         return UNHEARD
     _say(f"{found.name}: {action}. `status` shows when it is done.")
+    if path:
+        _say("It lasts as long as this launcher; to keep it, change `path` in configs/fleet.yaml.")
     return TOLD
 
 

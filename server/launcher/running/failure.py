@@ -13,7 +13,8 @@ def hopeless(keepers: Sequence[Keeper]) -> bool:
     if any(keeper.plan.role == "online_api" for keeper in keepers):
         return False
     local = [keeper for keeper in keepers if keeper.plan.role == "model_worker"]
-    return all(k.first.done() and not k.first.result() and not k.held for k in local)
+    aside = any(keeper.held or keeper.dozes for keeper in local)
+    return not aside and all(k.first.done() and not k.first.result() for k in local)
 
 
 def why(keeper: Keeper) -> str:

@@ -3,53 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from server.core.clock import Clock
-from server.core.limits import CRASHES_TO_QUARANTINE
 from server.launcher.running.child import Child, describe_exit
-from server.launcher.running.logs import printable
 from server.launcher.running.pulse import is_watched, until_frozen
 from server.launcher.running.restart import RestartPolicy
 from server.launcher.running.state import start_of
+from server.launcher.running.surroundings import HELD, NO_PROCESS, Surroundings, Verdict
+from server.launcher.running.words import next_step, sentence
 from server.launcher.setup.plan import ChildPlan
 from server.wire.launcher import ChildState, Routing
-from server.wire.process import Report, Wish
+from server.wire.process import Report
 
 LAST_WORDS_S = 1.0
 """How long a child may take to end after it has reported that it failed."""
 UNREADY_STOP_S = 2.0
 """A child that is not ready has no requests to finish."""
-HELD = "by an operator"
-_NO_PROCESS: Mapping[str, Any] = MappingProxyType(
-    {"pid": None, "created": None, "address": None, "missing": "", "routing": ""}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all keepers share."""
-
-    environ: Mapping[str, str]
-    cwd: Path
-    clock: Clock
-    changed: Callable[[], None]
-    """Some child's state is another one now."""
-    note: Callable[[str], None]
-    """Tell people."""
-    lost: Callable[[ChildState], None]
-    """A child that had been ready has ended."""
-    asked: Callable[[ChildPlan, Wish], None]
-    """A child has passed on an operator's wish."""
 
 
 class Keeper:
     def __init__(
-        self, plan: ChildPlan, log: Path, around: Surroundings, *, held: bool = False
+        self,
+        plan: ChildPlan,
+        log: Path,
+        around: Surroundings,
+        *,
+        held: bool = False,
+        dozes: str = "",
     ) -> None:
         self.plan = plan
         self.log = log
@@ -58,13 +41,21 @@ class Keeper:
         """Whether the first start succeeded, once that is known."""
         self.held = held
         """An operator has stopped it, now or in an earlier life of the launcher."""
+        self.dozes = dozes
+        """Why it has no process until somebody asks for its model; empty: that is not so."""
+        self.waking = False
+        """Somebody has, and it is not there yet."""
+        self.refused = ""
+        """Why there was no room for it, when it was last to start."""
+        self.retiring = False
+        """It is being unloaded, or another one takes its place."""
         self.wishes = asyncio.Lock()
         """Held while one of them is fulfilled."""
         self._around = around
         self._policy = RestartPolicy(around.clock)
         self._child: Child | None = None
-        self._wanted = not held
-        """False: it is held, or it has failed too often."""
+        self._wanted = not held and not dozes
+        """False: it is held, dozes, or has failed too often."""
         self._called = asyncio.Event()
         """What is wanted of it has changed; ends a rest and a pause."""
         self._idle = asyncio.Event()
@@ -83,7 +74,14 @@ class Keeper:
                 if not self._wanted:
                     await self._rest()
                     continue
+                verdict = await self._around.admit(self)
+                if verdict.why and self._wanted:
+                    self._turn_away(verdict)
+                if self._leaving.is_set() or not self._wanted:
+                    self._around.released(self)
+                    continue
                 why = await self._live()
+                self._around.released(self)
                 if self._leaving.is_set() or not self._wanted:
                     continue
                 delay_s = self._policy.ended()
@@ -94,7 +92,7 @@ class Keeper:
                 await self._pause(delay_s)
                 if self._wanted:
                     self._set(restarts=self.state.restarts + 1)
-            self._set(status="stopped", detail="", **_NO_PROCESS)
+            self._set(status="stopped", detail="", **NO_PROCESS)
         finally:
             self._settle(False)
             self._idle.set()
@@ -112,14 +110,34 @@ class Keeper:
         self._wanted = False
         return await self._end(self._idle, limit_s)
 
+    async def doze(self, why: str, limit_s: float) -> bool:
+        """End the child as `stop` does, until `start`; `why` it is not needed."""
+        self.dozes = why
+        self._wanted = False
+        return await self._end(self._idle, limit_s)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to run."""
+        return self._wanted and not self._leaving.is_set()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._child is None
+
     def start(self) -> None:
         """Start it now if it does not run, whatever the reason; its crashes are forgotten."""
         if self._child is not None:
             return
         self.held = False
+        self.dozes = self.refused = ""
         self._wanted = True
         self._policy = RestartPolicy(self._around.clock)
         self._called.set()
+
+    def call_itself(self, name: str) -> None:
+        """For people; its process has the name of its plan."""
+        self._set(name=name)
 
     def routed(self, routing: Routing) -> None:
         """What the controller says of it."""
@@ -150,9 +168,10 @@ class Keeper:
 
     async def _rest(self) -> None:
         """Without a process, until it is called."""
-        if self.held:
+        if self.held or self.dozes:
             before = self.state
-            self._set(status="stopped", detail=HELD, **_NO_PROCESS)
+            status, why = ("stopped", HELD) if self.held else ("asleep", self.dozes)
+            self._set(status=status, detail=why, **NO_PROCESS)
             if before.address is not None:
                 self._around.lost(before)
         self._settle(False)
@@ -205,7 +224,7 @@ class Keeper:
                 if report.state in ("ready", "failed"):
                     deadline.cancel()
                 if report.state == "failed":
-                    reasons.append(_sentence(report.detail))
+                    reasons.append(sentence(report.detail))
                     deadline = loop.call_later(LAST_WORDS_S, child.kill)
                 self._heard(report)
 
@@ -226,42 +245,49 @@ class Keeper:
         if is_watched(self.plan.role):
             give_up(await until_frozen(self._own, self._around.clock))
 
+    def _turn_away(self, verdict: Verdict) -> None:
+        self._wanted = False
+        self.refused = verdict.why
+        if verdict.later:
+            self.dozes = verdict.why
+        else:
+            self._mourn(verdict.why, None, verdict.why)
+
     def _heard(self, report: Report) -> None:
-        detail = _sentence(report.detail)
+        detail = sentence(report.detail)
         if report.state == "ready":
             self._policy.ready()
             self.plan = self.plan.keeping(report.address)
-            self._set(status="ready", detail=detail, address=report.address)
+            self._set(status="ready", detail=detail, done=None, address=report.address)
             self._own = report.own or report.address
             self._up.set()
             if self.first.done():
                 self._around.note(f"{self.plan.name} is ready again at {report.address}.")
             self._settle(True)
         elif report.state == "loading" and self.state.status != "ready":
-            self._set(status="loading", detail=detail)
+            self._set(status="loading", detail=detail, done=report.done)
         elif report.state == "waiting":
             if self.state.missing and not detail:
                 self._around.note(f"{self.plan.name}: what it waited for is there now.")
             self._set(missing=detail)
 
-    def _mourn(self, why: str, delay_s: float | None) -> None:
+    def _mourn(self, why: str, delay_s: float | None, refused: str = "") -> None:
         """Record that the child has ended, and say so; of a first start the supervisor speaks."""
         before = self.state
         after = "backoff" if delay_s is not None else "quarantined"
-        self._set(status=after, detail=why, **_NO_PROCESS)
+        self._set(status=after, detail=why, **NO_PROCESS)
         if before.address is not None:
             self._around.lost(before)
         if self.first.done():
             what = "died" if before.address else "did not start"
-            self._around.note(f"{self.plan.name} {what}: {why}. {_next(delay_s)} Log: {self.log}")
+            then = "" if refused else f" {next_step(delay_s)} Log: {self.log}"
+            self._around.note(f"{self.plan.name} {what}: {why}.{then}")
         self._settle(False)
 
     async def _pause(self, delay_s: float) -> None:
         self._called.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), delay_s)
-        except TimeoutError:
-            return
 
     def _settle(self, succeeded: bool) -> None:
         if not self.first.done():
@@ -272,17 +298,3 @@ class Keeper:
             changes["since"] = self._around.clock.wall()
         self.state = self.state.model_copy(update=changes)
         self._around.changed()
-
-
-def _sentence(text: str) -> str:
-    """On one line, and without its own end mark."""
-    return printable(" ".join(text.split())).rstrip(".:; ")
-
-
-def _next(delay_s: float | None) -> str:
-    if delay_s is not None:
-        return f"It is started again in {delay_s:g} s."
-    return (
-        f"It failed {CRASHES_TO_QUARANTINE} times and is left alone now (quarantined) "
-        "until somebody starts it, or Shortline, again."
-    )

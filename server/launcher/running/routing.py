@@ -47,8 +47,13 @@ class Router:
         secret: SecretStr,
         clock: Clock,
         note: Callable[[str], None],
+        heard: Callable[[FleetView], None] = lambda view: None,
     ) -> None:
+        """`heard`: told of each view, once the keepers know of it."""
+        self._heard = heard
         self._keepers = keepers
+        self._passing: list[Keeper] = []
+        """Those that are to take the place of others."""
         self._desired = desired
         self._secret = secret
         self._clock = clock
@@ -61,7 +66,8 @@ class Router:
     @property
     def _workers(self) -> list[Keeper]:
         """Some may come and go."""
-        return [keeper for keeper in self._keepers if keeper.plan.role in WORKERS]
+        keepers = (*self._keepers, *self._passing)
+        return [keeper for keeper in keepers if keeper.plan.role in WORKERS]
 
     async def follow(self, url: str) -> None:
         """For ever."""
@@ -83,6 +89,15 @@ class Router:
             keeper.routed(_routing(keeper, worker, settled=view.settled))
             if worker is not None:
                 self._compare(keeper, worker, view.controller)
+        self._heard(view)
+
+    def add(self, keeper: Keeper) -> None:
+        """It is to take the place of another one, and does not count yet."""
+        self._passing.append(keeper)
+
+    def remove(self, keeper: Keeper) -> None:
+        """It counts now, or never will."""
+        self._passing.remove(keeper)
 
     def doubt(self) -> None:
         """A controller that is silent says nothing of anybody. Call it now and then."""
@@ -96,7 +111,14 @@ class Router:
         if keeper.state.address is not None:
             self._order(keeper, WorkerRef(address=keeper.state.address), drains)
 
+    async def set_aside(self, keeper: Keeper) -> None:
+        """It is about to end, by our own doing: nothing new is sent there."""
+        if keeper.state.address is not None:
+            await self._tell(keeper, WorkerRef(address=keeper.state.address), drains=True)
+
     def _compare(self, keeper: Keeper, worker: WorkerView, controller: str) -> None:
+        if keeper.retiring:
+            return
         name = keeper.plan.name
         seen = Seen(controller, worker.generation, worker.state == "draining")
         before = self._seen.get(name)

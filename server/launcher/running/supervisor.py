@@ -13,20 +13,27 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from server.clients.fleet import ControllerClient
 from server.clients.joined import JoinedFile
 from server.core.clock import Clock
 from server.core.errors import StartError
 from server.core.limits import WHOLE_REQUEST_S
+from server.core.memory.sizes import bytes_of
+from server.launcher.room.housekeeper import Housekeeper
+from server.launcher.room.reckoner import Reckoner
+from server.launcher.room.swap import Swapper
+from server.launcher.running.crew import Crew
 from server.launcher.running.desired import Desired
 from server.launcher.running.failure import hopeless, why
 from server.launcher.running.guests import Guests, House
 from server.launcher.running.inbox import LOOK_S, forget_wishes, take_wishes
-from server.launcher.running.keeper import Keeper, Surroundings
+from server.launcher.running.keeper import Keeper
 from server.launcher.running.logs import bound, rotate
 from server.launcher.running.lost import LossReporter
 from server.launcher.running.orphans import Orphans
 from server.launcher.running.readiness import until_ready
 from server.launcher.running.routing import Router
+from server.launcher.running.surroundings import Surroundings
 from server.launcher.running.wishes import Wishes, may_ask, worker_meant
 from server.launcher.screen.view import View
 from server.launcher.setup.home import Home
@@ -41,6 +48,7 @@ STOP_ORDER: tuple[tuple[Role, ...], ...] = (("api",), ("openai_api",), WORKERS, 
 """Each finishes its requests while those that it asks still serve."""
 FAREWELL_S = 3.0
 """Beyond the drain, for closing connections."""
+ASKED_FIRST = "it is loaded when it is asked for"
 TIDY_S = 10.0
 """How often the logs are looked at, and dead orphans."""
 
@@ -70,22 +78,43 @@ class Supervisor:
             self._note,
             self._report_loss,
             self._hear_wish,
+            lambda keeper: self._care.admit(keeper),
+            lambda keeper: self._care.release(keeper),
         )
         self.desired = Desired(home.desired_file)
+        self._crew = crew = Crew(
+            lambda plan: Keeper(plan, home.log_of(plan.name), around),
+            lambda task: self._tasks.create_task(task),
+            self._publish,
+        )
         self._guests = Guests(JoinedFile(home.joined_file), prepared.guest, self.desired)
         self._keeper_of = partial(self._keeper, home=home, around=around)
         plans = (*prepared.children, *self._guests.plans(self._note))
-        self.keepers = [self._keeper_of(plan) for plan in plans]
+        crew.keepers += [self._keeper_of(plan) for plan in plans]
+        self.keepers, self._begun = crew.keepers, crew.begun
         self._inbox = home.wishes
         self._own_log = home.log_of("launcher")
-        self._router = Router(self.keepers, self.desired, prepared.secret, clock, self._note)
+        self._router = Router(
+            self.keepers,
+            self.desired,
+            prepared.secret,
+            clock,
+            self._note,
+            lambda view: self._care.learn(view),
+        )
+        most = prepared.launcher.model_memory
+        reckoner = Reckoner(prepared.environ, bytes_of(most) if most else None)
+        self._care = Housekeeper(
+            self.keepers, reckoner, self._router, clock, self._note, self._asked.is_set
+        )
+        self._secret = prepared.secret
         self._for_all_s = max(self._drain_s, WHOLE_REQUEST_S) + FAREWELL_S
-        self._wishes = Wishes(self.desired, self._router, self._note, self._for_all_s)
+        swapper = Swapper(crew, self._care, self._router, self._note)
+        self._wishes = Wishes(self.desired, self._router, self._note, self._for_all_s, swapper.swap)
         self._house = House(self.keepers, self._take_in, self._dismiss, self._note)
         self._met = asyncio.Event()
         """It is known which controller workers join."""
         self._chores: list[asyncio.Task[None]] = []
-        self._begun: list[Keeper] = []
         self._excused: list[Keeper] = []
         """They did not start, and it was said why."""
         self._publish()
@@ -94,7 +123,8 @@ class Supervisor:
         """As an operator wanted it when it last ran."""
         wish = self.desired.of(plan.name) if plan.role in WORKERS else "serve"
         plan = plan.draining(wish == "drain")
-        return Keeper(plan, home.log_of(plan.name), around, held=wish == "stop")
+        dozes = ASKED_FIRST if plan.model and plan.model.load_at == "request" else ""
+        return Keeper(plan, home.log_of(plan.name), around, held=wish == "stop", dozes=dozes)
 
     async def run(self, on_ready: Callable[[], None]) -> int:
         """Start, serve until asked to stop, stop. Returns the exit code.
@@ -174,7 +204,9 @@ class Supervisor:
                 keeper.plan = keeper.plan.joining(self._lost.url)
         self._met.set()
         if self._lost.url:
-            self._chores.append(self._tasks.create_task(self._router.follow(self._lost.url)))
+            client = ControllerClient(self._lost.url, self._secret)
+            chores = (self._router.follow(self._lost.url), self._care.run(client))
+            self._chores += [self._tasks.create_task(chore) for chore in chores]
         rest = [keeper for keeper in self.keepers if keeper not in servers]
         begun = [asyncio.create_task(self._begin_one_of(keeper, rest)) for keeper in rest]
         try:
@@ -194,7 +226,7 @@ class Supervisor:
             return False  # the gateway's own failure says why
         if keeper in gateways[1:] and not await self._share_port(keeper, gateways[0]):
             return False
-        if await self._begin(keeper) or keeper.held:
+        if await self._begin(keeper) or keeper.held or keeper.dozes:
             return True
         if keeper.plan.role not in WORKERS:
             raise StartError(why(keeper))
@@ -262,7 +294,7 @@ class Supervisor:
                 bound(log_file)
 
     def _publish(self) -> None:
-        children = [keeper.state for keeper in self.keepers]
+        children = [keeper.state for keeper in (*self.keepers, *self._crew.passing)]
         self._view.changed(children)
         self._changed(children)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from server.core.settings.server import KEY_PREFIX
 from server.launcher.running.desired import Desired
@@ -46,9 +46,15 @@ def worker_meant(request: Request, keepers: Sequence[Keeper]) -> Keeper | None:
 
 class Wishes:
     def __init__(
-        self, desired: Desired, router: Router, note: Callable[[str], None], limit_s: float
+        self,
+        desired: Desired,
+        router: Router,
+        note: Callable[[str], None],
+        limit_s: float,
+        swap: Callable[[Keeper, str], Awaitable[bool]],
     ) -> None:
         """`limit_s`: for the requests of a worker that is stopped."""
+        self._swap = swap
         self._desired = desired
         self._router = router
         self._note = note
@@ -57,6 +63,11 @@ class Wishes:
     async def fulfil(self, request: Request, keeper: Keeper) -> None:
         """One wish after another."""
         name = keeper.plan.name
+        if request.ask == "swap":
+            self._note(f"An operator wants {name}: swap {request.path}".rstrip() + ".")
+            if await self._swap(keeper, request.path):
+                self._note(f"{name} is swapped.")
+            return
         async with keeper.wishes:
             if request.ask == "drain" and keeper.held:
                 self._note(f"{name} is stopped, so there is nothing to drain; start it first.")

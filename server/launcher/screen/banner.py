@@ -22,10 +22,13 @@ def ready_block(
 ) -> str:
     """`joined`: address of a controller that is not ours; the others: what to type, `start` for a
     worker."""
-    down = [keeper for keeper in keepers if keeper.state.status != "ready" and not keeper.held]
+    asleep = [keeper for keeper in keepers if keeper.dozes and not keeper.held]
+    up = ("ready", "asleep")
+    down = [keeper for keeper in keepers if keeper.state.status not in up and not keeper.held]
     aside = [keeper for keeper in keepers if keeper.held or keeper.plan.drains]
     absent = [k.state.missing for k in keepers if k not in down and k.state.missing]
     rows = [*_addresses(keepers, joined), ("Models", _models(keepers))]
+    rows += [("Asleep", f"{keeper.state.name}: {keeper.dozes}") for keeper in asleep]
     rows += [("Not running", _why_down(keeper)) for keeper in down]
     rows += [("Set aside", _why_aside(keeper, start)) for keeper in aside]
     rows += [("Not there yet", f"{provider}; it is asked again") for provider in absent]

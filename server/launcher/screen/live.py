@@ -22,6 +22,7 @@ _COLOURS: dict[ChildStatus, str] = {
     "quarantined": "red",
     "stopping": "yellow",
     "stopped": "dim",
+    "asleep": "dim",
 }
 
 

@@ -21,20 +21,38 @@ class View(Protocol):
         """Loading is over; from now on only `say` is shown."""
 
 
+STEP = 0.25
+"""Of the weights of a model: so much more of them is worth a line."""
+
+
 class Lines:
     """One line for each change while things load."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._shown: dict[str, str] = {}
+        self._done: dict[str, float] = {}
         self._loading = True
 
     def changed(self, children: Sequence[ChildState]) -> None:
         for child in children:
             line = _line(child)
             if self._loading and line and self._shown.get(child.name) != line:
+                if not self._is_far_enough(child):
+                    continue
                 self._shown[child.name] = line
                 self.say(line)
+
+    def _is_far_enough(self, child: ChildState) -> bool:
+        """A model of 100 GB tells of its weights twice a second, for minutes."""
+        if child.done is None:
+            self._done.pop(child.name, None)
+            return True
+        before = self._done.get(child.name)
+        if before is not None and before <= child.done < min(1.0, before + STEP):
+            return False
+        self._done[child.name] = child.done
+        return True
 
     def say(self, text: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads us any more; serving goes on

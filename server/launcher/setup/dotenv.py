@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from server.core.config import ENV_PREFIX
 from server.core.errors import ConfigError
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -53,3 +54,12 @@ def _unquoted(value: str) -> str:
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
         return value[1:-1]
     return value
+
+
+def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]:
+    """`environ` without our settings and without the providers' keys (`hidden`)."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in hidden and not name.startswith(ENV_PREFIX)
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +56,19 @@ def locate(path: str, home: Path, installation: Installation) -> str:
             return str(place.resolve())
     if _is_folder(path):
         raise ConfigError([f"there is no folder {str(home / expanded)!r}"])
+    return path
+
+
+def locate_swap(flags: Namespace, home: Path, installation: Installation) -> str | None:
+    """The path of `worker swap`, as `locate` says it. None, and words, for what makes no sense."""
+    wrong = "--path is for `worker swap` only." if flags.path and flags.action != "swap" else ""
+    try:
+        path = locate(flags.path, home, installation) if flags.path and not wrong else ""
+    except ConfigError as error:
+        wrong = f"{error}."
+    if wrong:
+        sys.stderr.write(f"{wrong[0].upper()}{wrong[1:]}\n")
+        return None
     return path
 
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from server.core.config import ENV_PREFIX
 from server.core.limits import WHOLE_REQUEST_S
 from server.core.settings import FleetSettings, ModelSettings, is_loopback
 from server.launcher.setup.choice import Choice
@@ -83,6 +82,11 @@ class ChildPlan:
         return replace(self, settings=self.settings.model_copy(update=update))
 
     @property
+    def model(self) -> ModelSettings | None:
+        """The one that is loaded in it."""
+        return self.settings.model if isinstance(self.settings, ModelWorkerProcess) else None
+
+    @property
     def drains(self) -> bool:
         return isinstance(self.settings, WorkerProcess) and self.settings.draining
 
@@ -91,6 +95,13 @@ class ChildPlan:
         if self.drains == drains or not isinstance(self.settings, WorkerProcess):
             return self
         return replace(self, settings=self.settings.model_copy(update={"draining": drains}))
+
+    def loading_from(self, path: str) -> ChildPlan:
+        """Of a local model: its weights are at `path`; empty: where they were."""
+        if not path or self.model is None:
+            return self
+        model = self.model.model_copy(update={"path": path})
+        return replace(self, settings=self.settings.model_copy(update={"model": model}))
 
     def keeping(self, address: str) -> ChildPlan:
         """On the port it got, now that others know it; a worker's may be another each time."""
@@ -270,15 +281,6 @@ class Maker:
 def numbered(name: str, count: int) -> list[str]:
     """`name`, `name#2`, `name#3`."""
     return [name, *(f"{name}#{number}" for number in range(2, count + 1))]
-
-
-def childrens_environ(environ: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]:
-    """`environ` without our settings and without the providers' keys (`hidden`)."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in hidden and not name.startswith(ENV_PREFIX)
-    }
 
 
 def _chat_models(choice: Choice) -> tuple[str, ...]:

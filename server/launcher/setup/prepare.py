@@ -14,12 +14,12 @@ from server.core.config import read_settings
 from server.core.errors import ConfigError
 from server.core.settings import FleetSettings, JoinedServer, LauncherSettings, ServerSettings
 from server.launcher.setup.choice import Choice, choose
-from server.launcher.setup.dotenv import with_env_file
+from server.launcher.setup.dotenv import childrens_environ, with_env_file
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
 from server.launcher.setup.join import controller_url, fleet_secret, gateway_url, host_towards
 from server.launcher.setup.models import check_models
-from server.launcher.setup.plan import MODULES, ChildPlan, Maker, Role, childrens_environ
+from server.launcher.setup.plan import MODULES, ChildPlan, Maker, Role
 from server.launcher.setup.ports import why_unusable
 from server.launcher.setup.providers import Provider, key_variables, read_providers
 from server.launcher.setup.servers import configured

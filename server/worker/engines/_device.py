@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import psutil
 import torch
 
 from server.core.errors import StartError
+from server.core.memory.room import ram
 from server.core.settings import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -96,4 +96,4 @@ def free_bytes(device: torch.device) -> int:
     """Of memory, where a model on `device` remembers what it has read."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return ram().free

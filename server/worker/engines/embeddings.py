@@ -24,13 +24,16 @@ from sentence_transformers import SentenceTransformer
 
 from server.core.context import check_chars, max_chars
 from server.core.errors import BadRequest, ContextLengthExceeded, StartError
+from server.core.memory.folders import BUNDLED
 from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.engine import Embedded, Engine, Say
 from server.worker.engines._context import check_context, positions_of
 from server.worker.engines._device import one_device, pick_device, pick_dtype
-from server.worker.engines._weights import BUNDLED, find_model, reason
+from server.worker.engines._progress import told_weights
+from server.worker.engines._room import check_room
+from server.worker.engines._weights import find_model, reason
 from server.worker.stepper import Stepper
 
 BATCH = 32
@@ -47,16 +50,17 @@ def load(settings: ModelSettings, say: Say) -> Engine:
         torch.set_num_threads(settings.threads)
     device = one_device(settings, pick_device(settings))
     folder = find_model(settings, say)
+    check_room(settings, folder, device, splits=False)
     check_weights(settings, folder, say)
     try:
-        say(Report(state="loading", detail=f"weights on {device}"))
-        model = SentenceTransformer(
-            str(folder),
-            device=device,
-            trust_remote_code=settings.trust_remote_code,
-            local_files_only=True,
-            model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
-        )
+        with told_weights(folder, device, say):
+            model = SentenceTransformer(
+                str(folder),
+                device=device,
+                trust_remote_code=settings.trust_remote_code,
+                local_files_only=True,
+                model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
+            )
         say(Report(state="loading", detail="first step"))
         config = getattr(getattr(model[0], "auto_model", None), "config", None)
         check_context(settings, config, positions_of(model))

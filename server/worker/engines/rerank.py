@@ -32,6 +32,8 @@ from server.wire.process import Report
 from server.worker.engine import Engine, Reranked, Say
 from server.worker.engines._context import check_context, positions_of
 from server.worker.engines._device import one_device, pick_device, pick_dtype
+from server.worker.engines._progress import told_weights
+from server.worker.engines._room import check_room
 from server.worker.engines._weights import find_model, reason
 from server.worker.stepper import Stepper
 
@@ -52,17 +54,18 @@ def load(settings: ModelSettings, say: Say) -> Engine:
         torch.set_num_threads(settings.threads)
     device = one_device(settings, pick_device(settings))
     folder = find_model(settings, say)
+    check_room(settings, folder, device, splits=False)
     try:
         check_reranker(settings, folder)
-        say(Report(state="loading", detail=f"weights on {device}"))
-        model = CrossEncoder(
-            str(folder),
-            device=device,
-            trust_remote_code=settings.trust_remote_code,
-            local_files_only=True,
-            model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
-            activation_fn=torch.nn.Identity(),
-        )
+        with told_weights(folder, device, say):
+            model = CrossEncoder(
+                str(folder),
+                device=device,
+                trust_remote_code=settings.trust_remote_code,
+                local_files_only=True,
+                model_kwargs={"dtype": pick_dtype(settings, device), "use_safetensors": True},
+                activation_fn=torch.nn.Identity(),
+            )
         if model.num_labels != 1:
             raise StartError(
                 f"model {settings.name!r}: it has {model.num_labels} labels and so no one score; "

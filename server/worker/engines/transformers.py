@@ -33,8 +33,10 @@ from server.worker.engines._conversation import conversation_of, style_of
 from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._device import pick_device, pick_dtype, placement
 from server.worker.engines._groups import Apart, Together
+from server.worker.engines._progress import told_weights
 from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines._quantised import quantisation
+from server.worker.engines._room import check_room
 from server.worker.engines._sampling import Sampler, Sampling
 from server.worker.engines._scores import Scorer, bytes_by
 from server.worker.engines._weights import find_model, reason
@@ -59,6 +61,7 @@ def load(settings: ModelSettings, say: Say) -> Engine:
         torch.set_num_threads(settings.threads)
     device = pick_device(settings)
     folder = find_model(settings, say)
+    check_room(settings, folder, device)
     try:
         tokenizer = _load_tokenizer(settings, folder, say)
         model = _load_weights(settings, folder, device, say)
@@ -212,21 +215,20 @@ def _load_tokenizer(settings: ModelSettings, folder: Path, say: Say) -> Any:
 
 
 def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) -> Any:
-    size_mb = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
-    if not size_mb:
+    if not any(folder.glob("*.safetensors")):
         raise StartError(
             f"model {settings.name!r}: there are no weights (*.safetensors) in {folder}"
         )
-    say(Report(state="loading", detail=f"weights, {size_mb:.0f} MB, on {device}"))
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        trust_remote_code=settings.trust_remote_code,
-        use_safetensors=True,
-        dtype=pick_dtype(settings, device),
-        output_loading_info=True,
-        **placement(settings, device),
-        **quantisation(settings, folder, device),
-    )
+    with told_weights(folder, device, say):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            trust_remote_code=settings.trust_remote_code,
+            use_safetensors=True,
+            dtype=pick_dtype(settings, device),
+            output_loading_info=True,
+            **placement(settings, device),
+            **quantisation(settings, folder, device),
+        )
     model, info = loaded
     missing = sorted(info["missing_keys"])
     if missing:  # transformers would fill them with random numbers

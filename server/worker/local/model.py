@@ -56,6 +56,7 @@ class Model:
             update={
                 "tokens_after_cancel": engine.tokens_after_cancel,
                 "generated": engine.generated,
+                "served": self.slots.served,
             }
         )
 

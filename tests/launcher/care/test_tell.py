@@ -103,3 +103,21 @@ def test_a_stopped_worker_cannot_be_drained(
 def test_nothing_is_told_where_nothing_runs(home: Home) -> None:
     assert tell(home, "stop", "a", CLOCK) == 3
     assert not home.wishes.exists()
+
+
+def test_a_swap_carries_where_the_new_weights_are(
+    running: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener = Listener(running)
+    listener.start()
+    assert tell(running, "swap", "a", CLOCK, "/models/new") == 0
+    assert listener.heard == [Request(ask="swap", child="model_worker a", path="/models/new")]
+    assert "change `path`" in capsys.readouterr().out
+
+
+def test_a_provider_has_no_weights_to_swap(
+    running: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tell(running, "swap", "online_api p", CLOCK, "/models/new") == 2
+    assert "loads no weights" in capsys.readouterr().out
+    assert take_wishes(running.wishes) == []

@@ -11,8 +11,9 @@ import pytest
 
 from server.clients.fleet import SILENCE_S
 from server.launcher.running.desired import Desired
-from server.launcher.running.keeper import Keeper, Surroundings
+from server.launcher.running.keeper import Keeper
 from server.launcher.running.routing import Router
+from server.launcher.running.surroundings import Surroundings
 from server.launcher.setup.plan import ChildPlan
 from server.wire.fleet import FleetView, Registration, State, WorkerView
 from server.wire.process import ModelWorkerProcess

@@ -27,6 +27,21 @@ def test_each_change_is_one_line_and_said_once() -> None:
     ]
 
 
+def test_of_weights_only_each_quarter_is_a_line() -> None:
+    out = io.StringIO()
+    view = Lines(out)
+    for percent in (0, 10, 20, 26, 40, 99, 100, 100):
+        view.changed([child("a", "loading", detail=f"weights {percent} %", done=percent / 100)])
+    view.changed([child("a", "loading", detail="first step")])
+    assert out.getvalue().splitlines() == [
+        "a: weights 0 %",
+        "a: weights 26 %",
+        "a: weights 99 %",
+        "a: weights 100 %",
+        "a: first step",
+    ]
+
+
 def test_after_loading_only_what_is_said_is_shown() -> None:
     out = io.StringIO()
     view = Lines(out)

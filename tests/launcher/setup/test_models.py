@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from server.core.errors import ConfigError
 from server.core.settings import ModelSettings
 from server.launcher.setup.home import Home
 from server.launcher.setup.installation import Installation
-from server.launcher.setup.models import check_models, locate
+from server.launcher.setup.models import check_models, locate, locate_swap
 
 
 def test_a_bundled_model_keeps_its_name(home: Home, installation: Installation) -> None:
@@ -73,6 +74,21 @@ def test_a_good_model_comes_back_with_its_folder(home: Home, installation: Insta
 def test_a_model_without_weights_has_no_place(home: Home, installation: Installation) -> None:
     (model,) = check_models([ModelSettings(name="e", engine="echo")], home.root, installation)
     assert model.path == ""
+
+
+def flags(action: str, path: str) -> Namespace:
+    return Namespace(action=action, path=path)
+
+
+def test_a_swap_may_name_what_a_model_may(
+    home: Home, installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert locate_swap(flags("swap", ""), home.root, installation) == ""
+    assert locate_swap(flags("swap", "bundled:tiny"), home.root, installation) == "bundled:tiny"
+    assert locate_swap(flags("swap", "/no/where"), home.root, installation) is None
+    assert "There is no folder '/no/where'." in capsys.readouterr().err
+    assert locate_swap(flags("stop", "bundled:tiny"), home.root, installation) is None
+    assert "for `worker swap` only" in capsys.readouterr().err
 
 
 def test_adapters_come_back_with_their_folders(home: Home, installation: Installation) -> None:

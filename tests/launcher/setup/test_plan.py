@@ -16,7 +16,8 @@ from server.core.settings import (
     ModelSettings,
 )
 from server.launcher.setup.choice import Choice
-from server.launcher.setup.plan import MODULES, ChildPlan, Maker, childrens_environ
+from server.launcher.setup.dotenv import childrens_environ
+from server.launcher.setup.plan import MODULES, ChildPlan, Maker
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted
 from server.wire.process import (

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from server.core.memory.folders import BUNDLED_FOLDER
 from server.worker.engines import _grammar, _grammar_trial
 from server.worker.engines._grammar import Grammars
-from server.worker.engines._weights import BUNDLED_FOLDER
 from tests.fakes.engines import LIBRARIES, kinds_here
 from tests.worker.engines.grammars import ENDS, VOCABULARY
 

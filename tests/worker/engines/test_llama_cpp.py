@@ -13,11 +13,11 @@ import pytest
 from transformers import AutoTokenizer
 
 from server.core.errors import BadRequest, RequestError, StartError, Unavailable
+from server.core.memory.folders import BUNDLED_FOLDER
 from server.core.settings import ModelSettings
 from server.worker.engine import Ask, Chat, Delta, Engine, JsonSchema, Prepared, Text, Tokens, Turn
 from server.worker.engines import llama_cpp as engine_file
 from server.worker.engines import transformers as other_file
-from server.worker.engines._weights import BUNDLED_FOLDER
 from server.worker.engines.llama_cpp import LlamaCppEngine, load
 from tests.fakes.engines import Said, gguf_of
 from tests.fakes.tiny_llama import CONTEXT, make_tiny_llama

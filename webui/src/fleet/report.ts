@@ -24,6 +24,7 @@ const TONES: Record<string, Tone> = {
   quarantined: 'bad',
   gone: 'bad',
   stopped: 'off',
+  asleep: 'off',
 }
 
 export interface Totals {

@@ -177,6 +177,8 @@ export default {
     worker_lost: 'The worker that was answering is gone.',
     out_of_memory: 'The model ran out of memory. A shorter question may work.',
     gateway_unreachable: 'The gateway cannot be reached.',
+    model_loading: 'The model is still being loaded.',
+    model_not_loaded: 'The model cannot be loaded right now.',
     unavailable: 'This is not available right now.',
     too_many_streams: 'Too many pages are connected to the server.',
     storage_full: 'The server’s disk is full: nothing more can be kept.',

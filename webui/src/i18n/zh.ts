@@ -173,6 +173,8 @@ const zh: typeof en = {
     worker_lost: '正在回答的工作进程已断开。',
     out_of_memory: '模型的内存不够，问题短一些也许可以。',
     gateway_unreachable: '无法连接网关。',
+    model_loading: '模型仍在加载中。',
+    model_not_loaded: '目前无法加载这个模型。',
     unavailable: '目前不可用。',
     too_many_streams: '连接到服务器的页面太多。',
     storage_full: '服务器磁盘已满，无法继续保存。',
