@@ -17,6 +17,7 @@ from server.wire.fleet import Ability
 from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.calls import Call, CallStyle, Function
+from server.worker.text.thinking import Marks
 
 FinishReason = Literal["stop", "length"]
 Say = Callable[[Report], None]
@@ -106,7 +107,18 @@ class Calls:
     """What the text has to be."""
 
 
-Form: TypeAlias = JsonObject | JsonSchema | Calls
+@dataclass(frozen=True, slots=True)
+class AfterThought:
+    """A form of the answer, of a model that thinks first: the thought has none."""
+
+    form: JsonObject | JsonSchema | Calls
+    marks: Marks
+    """Around the thought."""
+    begun: bool
+    """Whether the prompt has begun it; else the model thinks if it likes."""
+
+
+Form: TypeAlias = JsonObject | JsonSchema | Calls | AfterThought
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,8 @@ class Ask:
     stop_token_ids: tuple[int, ...] = ()
     form: Form | None = None
     """What the answer has to be, whatever the model would rather say."""
+    marks: Marks | None = None
+    """Around what the model thinks: its text has them, even if they are special tokens."""
     logprobs: int | None = None
     """How likely each token was, and so many of the likeliest in its place; None: nobody asks."""
     score_prompt: bool = False

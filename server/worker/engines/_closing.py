@@ -27,11 +27,17 @@ class Closing:
         spelt = [words.tokenize_str(mark) for mark in _MARKS]
         self._marks = [tokens[0] for tokens in spelt if len(tokens) == 1]
 
-    def give(self, masked: Tensor, scores: Tensor, bits: bytes) -> None:
-        """Change `masked`, what the mask `bits` leaves of `scores`, where no end may come."""
+    def give(
+        self, masked: Tensor, scores: Tensor, bits: bytes, thought_end: int | None = None
+    ) -> None:
+        """Change `masked`, what the mask `bits` leaves of `scores`, where no end may come.
+
+        `thought_end`: the special token that ends a thought, where the form begins behind one.
+        """
         if any(_is_set(bits, end) for end in self._ends):
             return
-        mark = next((mark for mark in self._marks if _is_set(bits, mark)), None)
+        marks = self._marks if thought_end is None else [thought_end, *self._marks]
+        mark = next((mark for mark in marks if _is_set(bits, mark)), None)
         ends = [end for end in self._ends if end < len(scores)]
         if mark is None or mark >= len(scores) or not ends:
             return

@@ -8,12 +8,15 @@ from typing import Any
 
 from server.worker.calls import CallStyle
 from server.worker.text.detokeniser import Decode
+from server.worker.text.thinking import Marks
 
 
-def marks_of(calls: CallStyle | None, specials: Collection[str]) -> list[str]:
-    """The special tokens that calls are written with."""
+def marks_of(
+    calls: CallStyle | None, thought: Marks | None, specials: Collection[str]
+) -> list[str]:
+    """The special tokens that calls are written with, and what stands around thoughts."""
     parts = () if calls is None else (calls.begin, calls.middle, calls.between, calls.end)
-    written = "".join(filter(None, parts))
+    written = "".join(filter(None, (*parts, *(thought or ()))))
     return [mark for mark in specials if mark in written]
 
 

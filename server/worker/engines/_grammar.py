@@ -32,13 +32,20 @@ from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
 from server.core.errors import BadRequest, Internal, Unavailable
-from server.worker.calls import CallStyle
-from server.worker.engine import Calls, Form, JsonObject
+from server.worker.engine import AfterThought, Calls, Form, JsonSchema
 from server.worker.engines import _grammar_trial
 from server.worker.engines._call_grammar import written
 from server.worker.engines._closing import Closing
 from server.worker.engines._grammar_trial import Trial, build
-from server.worker.engines._grammar_wish import ANY_OBJECT, Wish, alone, param_of, trial_of
+from server.worker.engines._grammar_wish import (
+    ANY_OBJECT,
+    Wish,
+    alone,
+    answer_of,
+    param_of,
+    trial_of,
+    wish_of,
+)
 
 COMPILE_S = 20.0
 """Waiting for others included; a trial ends itself after `CPU_S` of work."""
@@ -70,9 +77,9 @@ class Grammars:
         self._spell = spell
         self._vocabulary = max(vocabulary, len(tokenizer))
         self._ends = sorted(ends)
-        added = getattr(tokenizer, "added_tokens_decoder", {}).items()
-        self._specials = {token.content: id_ for id_, token in added if token.special}
-        self._special = f"({'|'.join(map(re.escape, self._specials)) or '(?!)'})"
+        self._specials: dict[str, int] = {}
+        """Tokens that the library takes for no part of any text, once it is loaded: those that
+        the tokenizer calls special, and others such as `<tool_call>`."""
         self._words: LLTokenizer | None = None
         self._closing: Closing | None = None
         self._lock = threading.Lock()
@@ -93,6 +100,9 @@ class Grammars:
                 raise BadRequest(
                     "This model's tokenizer cannot keep to a form.", param="response_format"
                 ) from error
+            added = getattr(self._tokenizer, "added_tokens_decoder", {}).items()
+            special = {one.content: id_ for id_, one in added if words.is_special_token(id_)}
+            self._specials = special
             self._closing = Closing(words, self._ends)
             self._words = words
 
@@ -102,7 +112,7 @@ class Grammars:
         Raises `BadRequest` naming the schema's place and what is wrong with it, and `Unavailable`
         if the machine is too busy to find out.
         """
-        wish = ANY_OBJECT if isinstance(form, JsonObject) else form
+        wish = wish_of(form)
         trial = trial_of(wish)
         key = sha256(f"{trial['lenient']}{trial['text']}".encode()).digest()
         found = self._known.get(key)
@@ -117,12 +127,15 @@ class Grammars:
         if isinstance(found, str):
             raise await self._refusal(wish, found)
         assert self._closing is not None
-        return Grammar(found, self._closing, param_of(wish))
+        marks = wish.marks if isinstance(wish, AfterThought) else None
+        thought_end = None if marks is None else self._specials.get(marks.end)
+        return Grammar(found, self._closing, param_of(wish), thought_end)
 
     async def _refusal(self, wish: Wish, fault: str) -> BadRequest:
         """Names the one among several schemas that is at fault."""
-        if isinstance(wish, Calls):
-            for function in wish.functions:
+        inner = answer_of(wish)
+        if isinstance(inner, Calls):
+            for function in inner.functions:
                 try:
                     await self.compile(alone(function))
                 except BadRequest as error:
@@ -137,8 +150,8 @@ class Grammars:
     def _build(self, wish: Wish, trial: Trial) -> LLMatcher | str:
         self.load()
         assert self._words is not None
-        if isinstance(wish, Calls):
-            trial = trial_of(wish, self._literal, self._marks_beside(wish.style))
+        if not isinstance(wish, JsonSchema):
+            trial = trial_of(wish, self._literal, self._marks_beside(wish))
         try:
             return build(self._words, trial)
         except ValueError as error:
@@ -146,15 +159,21 @@ class Grammars:
 
     def _literal(self, text: str) -> str:
         """Special tokens in it as what they are."""
-        parts = re.split(self._special, text)
+        special = f"({'|'.join(map(re.escape, self._specials)) or '(?!)'})"
+        parts = re.split(special, text)
         ids = self._tokenizer.convert_tokens_to_ids(parts[1::2])
         parts[::2] = map(written, parts[::2])
         parts[1::2] = [f"<[{token}]>" for token in ids]
         return " ".join(filter(None, parts))
 
-    def _marks_beside(self, style: CallStyle) -> str:
-        """Special tokens that may stand in a text: all but those that end it, or begin calls."""
-        others = (id_ for mark, id_ in self._specials.items() if mark not in style.begin)
+    def _marks_beside(self, wish: Wish) -> str:
+        """Special tokens that may stand in a text: all but those that end it, or begin something
+        else."""
+        inner = answer_of(wish)
+        taken = inner.style.begin if isinstance(inner, Calls) else ""
+        if isinstance(wish, AfterThought):
+            taken += wish.marks.begin
+        others = (id_ for mark, id_ in self._specials.items() if mark not in taken)
         ids = sorted({*others}.difference(self._ends))
         return f"<[{','.join(map(str, ids))}]>" if ids else ""
 
@@ -166,20 +185,26 @@ class Grammar:
     _start: LLMatcher
     _closing: Closing
     _param: str
+    _thought_end: int | None = None
 
     def begin(self) -> Constraint:
-        return Constraint(self._start.deep_copy(), self._closing, self._param)
+        matcher = self._start.deep_copy()
+        return Constraint(matcher, self._closing, self._param, self._thought_end)
 
 
 class Constraint:
     """The way of one answer through a form. One thread at a time."""
 
-    __slots__ = ("_bits", "_closing", "_matcher", "_param")
+    __slots__ = ("_bits", "_closing", "_matcher", "_param", "_thought_end")
 
-    def __init__(self, matcher: LLMatcher, closing: Closing, param: str) -> None:
+    def __init__(
+        self, matcher: LLMatcher, closing: Closing, param: str, thought_end: int | None
+    ) -> None:
+        """`thought_end`: the special token that ends the thought in front of the form."""
         self._matcher = matcher
         self._closing = closing
         self._param = param
+        self._thought_end = thought_end
         self._bits = b""
         """Of the last mask: 1 for each token that may come, the lowest of a byte first."""
 
@@ -197,7 +222,7 @@ class Constraint:
         # Adding takes a quarter of the time of filling, which guesses at each token's branch.
         bars = _bars(scores.device, scores.dtype).index_select(0, packed.int())
         masked = scores + bars.flatten()[: scores.shape[-1]]
-        self._closing.give(masked, scores, self._bits)
+        self._closing.give(masked, scores, self._bits, self._thought_end)
         return masked
 
     def accept(self, token: int) -> None:

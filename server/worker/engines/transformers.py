@@ -41,6 +41,7 @@ from server.worker.engines._sampling import Sampler, Sampling
 from server.worker.engines._scores import Scorer, bytes_by
 from server.worker.engines._weights import find_model, reason
 from server.worker.text.detokeniser import Decode
+from server.worker.text.thinking import Marks
 
 if TYPE_CHECKING:
     from server.worker.engines._grammar import Constraint, Grammars
@@ -120,7 +121,8 @@ class TransformersEngine(Engine):
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)
         constraint = None if ask.form is None else await self._constraint(ask.form)
-        answer = self._answer(prepared.inner, ask, constraint, self._decoder_for(prepared.calls))
+        decode = self._decoder_for(prepared.calls, ask.marks)
+        answer = self._answer(prepared.inner, ask, constraint, decode)
         pieces = self._batcher.run(answer, ask.lane, ask.customer)
         told = 0
         try:
@@ -169,9 +171,9 @@ class TransformersEngine(Engine):
             constraint,
         )
 
-    def _decoder_for(self, calls: CallStyle | None) -> Decode:
-        """One that shows the marks that calls are written with."""
-        shown = marks_of(calls, self._prompter.specials)
+    def _decoder_for(self, calls: CallStyle | None, thought: Marks | None) -> Decode:
+        """One that shows the marks that calls are written with, and those of thoughts."""
+        shown = marks_of(calls, thought, self._prompter.specials)
         return self._decoder if not shown else decoder_showing(self._tokenizer, shown)
 
     @torch.inference_mode()

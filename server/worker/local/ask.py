@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
 from server.worker.context import room
-from server.worker.engine import Ask, Form, Prepared, Prompt, Text, Tokens
+from server.worker.engine import AfterThought, Ask, Form, Prepared, Prompt, Text, Tokens
 from server.worker.local.conversation import form_of
 from server.worker.local.response_format import text_form
 from server.worker.terms import Terms
+from server.worker.text.thinking import Marks, begun_in
 
 COMPLETION_TOKENS = 16
 """OpenAI's default for `max_tokens` of /v1/completions; a chat may fill the context."""
@@ -20,13 +21,21 @@ def prompts(request: CompletionRequest) -> list[Prompt]:
 
 
 def chat_ask(
-    request: ChatRequest, prepared: Prepared, context_length: int | None, terms: Terms
+    request: ChatRequest,
+    prepared: Prepared,
+    context_length: int | None,
+    terms: Terms,
+    marks: Marks | None = None,
 ) -> Ask:
-    """Raises `ContextLengthExceeded`."""
+    """`marks`: around what the model thinks, where it does. Raises `ContextLengthExceeded`."""
     wanted = request.max_completion_tokens or request.max_tokens
     most = room(context_length, prepared.tokens, wanted, param="messages")
     logprobs = (request.top_logprobs or 0) if request.logprobs else None
-    return _ask(request, most, terms, logprobs, form_of(request, prepared.calls))
+    inner = form_of(request, prepared.calls)
+    form: Form | None = inner
+    if inner is not None and marks is not None:
+        form = AfterThought(inner, marks, begun_in(prepared.text, marks))
+    return replace(_ask(request, most, terms, logprobs, form), marks=marks)
 
 
 def completion_ask(

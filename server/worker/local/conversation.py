@@ -8,7 +8,7 @@ from server.wire.openai import ChatRequest
 from server.wire.openai_messages import Message
 from server.wire.openai_tools import FunctionDefinition, ToolChoice, chosen, demands
 from server.worker.calls import Call, CallStyle, Function
-from server.worker.engine import Calls, Chat, Form, Turn
+from server.worker.engine import Calls, Chat, JsonObject, JsonSchema, Turn
 from server.worker.local.response_format import text_form
 
 _NO_ID = "function_call"
@@ -30,7 +30,9 @@ def chat_of(request: ChatRequest) -> Chat:
     return conversation(request.messages, _offered(request), _field(request), _variables(request))
 
 
-def form_of(request: ChatRequest, style: CallStyle | None) -> Form | None:
+def form_of(
+    request: ChatRequest, style: CallStyle | None
+) -> JsonObject | JsonSchema | Calls | None:
     """What the answer has to be. `style`: how the model writes calls, if it was offered any."""
     text = text_form(request)
     if style is None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from server.worker.engine import Ask, Delta, Prepared
 from server.worker.local.scores import Placed, Scores, of_prompt
 from server.worker.text.calls import CallPart, CallReader
-from server.worker.text.thinking import Marks, Thoughts
+from server.worker.text.thinking import Marks, Thoughts, begun_in
 
 SCORES_AT_ONCE = 256
 """Of a prompt, in one piece: with five others each about 100 kB, and an event may have 1 MiB."""
@@ -87,8 +87,10 @@ class Reader:
     def __post_init__(self) -> None:
         choice, marks = self.choice, self.choice.marks
         prompt = choice.prepared.text
-        inside = marks is not None and prompt.rstrip().endswith(marks.begin)
-        self._thoughts = None if marks is None else Thoughts(marks, inside=inside)
+        if marks is None:
+            self._thoughts = None
+        else:
+            self._thoughts = Thoughts(marks, inside=begun_in(prompt, marks))
         style = choice.prepared.calls
         self._calls = None if style is None else CallReader(style)
         self._scores = None if choice.ask.logprobs is None else Scores(len(prompt))

@@ -52,12 +52,13 @@ class OpenAIRoutes:
         adapter = self._model.adapter(request.model)
         async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
             prepared = await self._model.prepare(chat_of(request))
-            wanted = chat_ask(request, prepared, engine.context_length, terms)
+            marks = self._model.marks
+            wanted = chat_ask(request, prepared, engine.context_length, terms, marks)
             ask = replace(wanted, adapter=adapter)
             answer = Answer(
                 ChatForm(logprobs=bool(request.logprobs), old_calls=request.functions is not None),
                 engine,
-                choices_of([prepared], [ask], request.n or 1, marks=self._model.marks),
+                choices_of([prepared], [ask], request.n or 1, marks=marks),
                 id=new_id("chatcmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,

@@ -14,6 +14,11 @@ class Marks(NamedTuple):
     end: str
 
 
+def begun_in(prompt: str, marks: Marks) -> bool:
+    """Whether a prompt ends where a thought begins."""
+    return prompt.rstrip().endswith(marks.begin)
+
+
 class Told(NamedTuple):
     """Of what was fed."""
 

@@ -9,8 +9,10 @@ from typing import Any
 import anyio
 import jsonschema
 import pytest
+from transformers import AutoTokenizer
 
 from server.core.errors import BadRequest
+from server.core.memory.folders import BUNDLED_FOLDER
 from server.worker.call_style import PLAIN
 from server.worker.calls import CallStyle, Function
 from server.worker.engine import Calls, JsonSchema
@@ -18,7 +20,7 @@ from server.worker.engines._call_grammar import MAX_CALLS
 from server.worker.engines._decoding import decoder_showing
 from server.worker.engines._grammar import Constraint, Grammars
 from server.worker.text.calls import CallReader
-from tests.worker.engines.grammars import ENDS, allowed
+from tests.worker.engines.grammars import ENDS, VOCABULARY, allowed
 
 CITY: dict[str, Any] = {
     "type": "object",
@@ -175,6 +177,19 @@ def test_arguments_beyond_those_that_are_named_need_a_word_of_the_schema(
         except AssertionError:
             was_let = False
         assert was_let is may, parameters
+
+
+def test_a_mark_that_is_one_token_comes_as_one(quick: None) -> None:
+    """Also where the tokenizer does not call it special, as with many models' `<tool_call>`."""
+    words: Any = AutoTokenizer.from_pretrained(BUNDLED_FOLDER / "shortline-mini")
+    words.add_tokens(["<tool_call>", "</tool_call>"])
+    mark, end = words.convert_tokens_to_ids(["<tool_call>", "</tool_call>"])
+    grammars = Grammars(words, VOCABULARY, ENDS)
+    assert allowed(begin(grammars, Calls(FUNCTIONS, PLAIN, demanded=True))) == [mark]
+    constraint = begin(grammars, Calls(FUNCTIONS, PLAIN))
+    assert {mark, end} <= {*allowed(constraint)}, "a text may have marks in it"
+    constraint.accept(mark)
+    assert end not in allowed(constraint)
 
 
 async def test_the_function_at_fault_is_named(grammars: Grammars, quick: None) -> None:
