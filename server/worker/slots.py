@@ -53,6 +53,24 @@ class Slots:
         """
         return Turn(self, gateway, lane, customer)
 
+    def spare(self, lane: Lane, customer: str) -> Spare:
+        """For a request that has a slot, and could use more of them."""
+        return Spare(self, lane, customer)
+
+    def take_spare(self, lane: Lane, customer: str) -> bool:
+        """Whether there is one more: the last that is free is left to whoever comes."""
+        if not self._has_slot(lane) or self._running + 1 >= self.slots:
+            return False
+        self._shares.enter(customer)
+        self._begun(lane, customer)
+        self.changed()
+        return True
+
+    def give_spare(self, lane: Lane, customer: str) -> None:
+        self._leave(lane, customer)
+        self._shares.leave(customer)
+        self.changed()
+
     async def begin(self, gateway: str, lane: Lane, customer: str) -> float:
         """Wait for a slot. Returns when it began, for `end`."""
         if not self._has_slot(lane):
@@ -149,6 +167,28 @@ class Slots:
             del self._by_gateway[gateway]
         self._shares.leave(customer)
         self.changed()
+
+
+class Spare:
+    """Slots beyond the one that a request has, as long as nobody else wants them.
+
+    They count as if they were its customer's other requests, but for its gateway, which knows of
+    none.
+    """
+
+    __slots__ = ("_customer", "_lane", "_slots")
+
+    def __init__(self, slots: Slots, lane: Lane, customer: str) -> None:
+        self._slots = slots
+        self._lane: Lane = lane
+        self._customer = customer
+
+    def take(self) -> bool:
+        """Whether there is one more; to be given back then."""
+        return self._slots.take_spare(self._lane, self._customer)
+
+    def give(self) -> None:
+        self._slots.give_spare(self._lane, self._customer)
 
 
 class Turn:

@@ -8,6 +8,7 @@ import pytest
 
 from server.core.errors import Overloaded
 from server.wire.fleet import Load
+from server.worker.line import for_batch
 from server.worker.slots import Slots
 from tests.fakes.waiting import until
 
@@ -159,3 +160,42 @@ async def test_a_storm_leaves_nothing_behind() -> None:
     cancelled = sum(isinstance(end, asyncio.CancelledError) for end in ends)
     assert cancelled
     assert slots.load() == Load(cancelled=cancelled)
+
+
+async def test_who_runs_may_have_more_slots_but_the_last_that_is_free() -> None:
+    slots = Slots(4, 5)
+    spare = slots.spare("normal", "ann")
+    async with slots.take("g", customer="ann"):
+        assert [spare.take() for _ in range(4)] == [True, True, False, False]
+        assert slots.load() == Load(running=3, by_gateway={"g": 1})
+        async with slots.take("g", customer="bob"):
+            assert slots.load().running == 4
+            spare.give()
+            assert not spare.take()
+        assert spare.take()
+        spare.give()
+        spare.give()
+    assert slots.load() == Load()
+
+
+async def test_whoever_waits_is_before_who_wants_more() -> None:
+    slots = Slots(3, 5)
+    spare = slots.spare("normal", "ann")
+    async with slots.take(customer="ann"):
+        assert spare.take()
+        async with held(slots, 2):
+            assert (slots.load().running, slots.load().waiting) == (3, 1)
+            spare.give()
+            assert (slots.load().running, slots.load().waiting) == (3, 0)
+            assert not spare.take()
+
+
+async def test_batch_work_has_no_more_slots_than_are_its_own() -> None:
+    slots = Slots(8, 5)
+    spare = slots.spare("batch", "ann")
+    async with slots.take(lane="batch", customer="ann"):
+        took = [spare.take() for _ in range(8)]
+        assert took.count(True) == for_batch(8) - 1
+        for _ in range(took.count(True)):
+            spare.give()
+    assert slots.load() == Load()

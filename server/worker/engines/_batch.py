@@ -112,9 +112,14 @@ class Batch:
     @torch.inference_mode()
     def memory_of(self, row: int) -> list[tuple[Tensor, Tensor]]:
         """A copy of what is remembered of one text."""
-        start, end = self.starts[row], self.width
+        return [(keys.clone(), values.clone()) for keys, values in self.first_of(row)]
+
+    def first_of(self, row: int, tokens: int | None = None) -> list[tuple[Tensor, Tensor]]:
+        """What is remembered of the first tokens of a text; only until the next step."""
+        start = self.starts[row]
+        end = self.width if tokens is None else start + tokens
         return [
-            (keys[row : row + 1, :, start:end].clone(), values[row : row + 1, :, start:end].clone())
+            (keys[row : row + 1, :, start:end], values[row : row + 1, :, start:end])
             for keys, values in (layer.sides for layer in self._layers)
         ]
 

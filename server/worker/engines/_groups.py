@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 from server.worker.engines._adapters import Use
 from server.worker.engines._answering import Forward, GeneratedAnswer, Next
 from server.worker.engines._batch import Batch, cache_of, memory_of
 from server.worker.engines._device import free_bytes
-from server.worker.engines._prefixes import Prefixes, Whose
+from server.worker.engines._prefixes import Part, Prefixes, Whose
 
 MEMORY_SHARE: Final = 0.6
 """Of the memory that is free once the model is loaded, for the texts that are being answered."""
@@ -23,7 +25,7 @@ class Together:
         self._use = use
         self._batch = Batch(model, MEMORY_SHARE * free_bytes(model.device))
         self._rows: list[GeneratedAnswer] = []
-        self.prefixes: Prefixes | None = Prefixes(PREFIX_BYTES)
+        self.prefixes: Prefixes | None = Prefixes(PREFIX_BYTES, self._live)
 
     def begin(self, ids: tuple[int, ...], whose: Whose) -> tuple[int, Any]:
         """As `_answering.Begin`."""
@@ -58,6 +60,11 @@ class Together:
             read = answer.ids[: memory[0][0].shape[2]]
             self.prefixes.keep(read, memory, answer.whose)
             answer.cache = None
+
+    def _live(self, whose: Whose) -> Iterator[tuple[tuple[int, ...], Part]]:
+        for row, answer in enumerate(self._rows):
+            if answer.whose == whose:
+                yield answer.ids, partial(self._batch.first_of, row)
 
     def _remove(self, row: int) -> None:
         self._batch.remove(row)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from server.worker.engines._batch import Memory
@@ -15,6 +16,14 @@ LEAST_TOKENS: Final = 16
 Whose = tuple[str, str]
 """A customer, and the adapter that it was read with."""
 Text = tuple[Whose, tuple[int, ...]]
+Part: TypeAlias = "Callable[[int], Memory]"
+"""The memory of so many of a text's first tokens."""
+Live = Callable[[Whose], Iterable[tuple[tuple[int, ...], Part]]]
+"""Somebody's texts that are being answered."""
+
+
+def _nobody(whose: Whose) -> tuple[()]:
+    return ()
 
 
 class Prefixes:
@@ -24,8 +33,10 @@ class Prefixes:
     others have sent. And what one adapter makes of a text is of no use to another.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, live: Live = _nobody) -> None:
+        """`live`: what is remembered beside them."""
         self._most_bytes = most_bytes
+        self._live = live
         self._known: OrderedDict[Text, Memory] = OrderedDict()
         self.bytes = 0
 
@@ -50,10 +61,18 @@ class Prefixes:
             common = alike(known, ids, most) if owner == whose else 0
             if common > most:
                 most, found = common, (owner, known)
-        if found is None or min(most, len(ids) - 1) < LEAST_TOKENS:
-            return 0, None
-        self._known.move_to_end(found)
+        part: Part | None = None
+        for text, part_of in self._live(whose):
+            common = alike(text, ids, most)
+            if common > most:
+                most, part = common, part_of
         length = min(most, len(ids) - 1)
+        if length < LEAST_TOKENS:
+            return 0, None
+        if part is not None:
+            return length, part(length)
+        assert found is not None
+        self._known.move_to_end(found)
         memory = self._known[found]
         return length, [(keys[:, :, :length], values[:, :, :length]) for keys, values in memory]
 

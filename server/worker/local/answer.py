@@ -1,7 +1,4 @@
-"""From an engine's deltas to OpenAI's JSON: one loop for every endpoint that generates.
-
-The choices of a request are made one after another: a request never takes more than its slot.
-"""
+"""From an engine's deltas to OpenAI's JSON: one loop for every endpoint that generates."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from server.worker.engine import Ask, Delta, Engine, Prepared
 from server.worker.local.ask import for_choice
 from server.worker.local.forms import Form, Json
 from server.worker.local.pieces import Choice, Piece, Reader, joined
+from server.worker.local.together import Spare, Together
 from server.worker.local.usage import Usage
 from server.worker.text.thinking import Marks
 
@@ -48,6 +46,8 @@ class Answer:
     include_usage: bool = False
     best: tuple[int, int] | None = None
     """Of so many choices in a row, those of one prompt, so many are told; None: all of them."""
+    spare: Spare | None = None
+    """Slots for choices beside each other; None: they are made one after another."""
     usage: Usage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,26 +59,40 @@ class Answer:
         frame = self._head(self.form.stream_object)
         if self.include_usage:
             frame["usage"] = None
-        for choice in self.choices:
-            async with aclosing(self._pieces(choice)) as pieces:
-                begun = False
-                async for piece in pieces:
-                    for part in _parts(piece):
-                        if not begun and (begin := self.form.begin(choice.index, part)):
-                            yield {**frame, "choices": [begin]}
-                        begun = True
-                        yield {**frame, "choices": [self.form.piece(choice.index, part)]}
+        begun = set[int]()
+        async with aclosing(self._made()) as made:
+            async for choice, piece in made:
+                for part in _parts(piece):
+                    index = choice.index
+                    if index not in begun and (begin := self.form.begin(index, part)):
+                        yield {**frame, "choices": [begin]}
+                    begun.add(index)
+                    yield {**frame, "choices": [self.form.piece(index, part)]}
         if self.include_usage:
             yield {**frame, "choices": [], "usage": self.usage.json()}
 
     async def whole(self) -> Json:
-        made = []
-        for choice in self.choices:
-            async with aclosing(self._pieces(choice)) as pieces:
-                made.append((choice, joined([piece async for piece in pieces])))
+        pieces: dict[int, list[Piece]] = {choice.index: [] for choice in self.choices}
+        async with aclosing(self._made()) as several:
+            async for choice, piece in several:
+                pieces[choice.index].append(piece)
+        made = [(choice, joined(pieces[choice.index])) for choice in self.choices]
         best = made if self.best is None else best_of(made, *self.best)
         told = [self.form.whole(index, piece) for index, (_, piece) in enumerate(best)]
         return self._head(self.form.whole_object) | {"choices": told, "usage": self.usage.json()}
+
+    async def _made(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
+        """The pieces of all choices."""
+        if self.spare is not None and len(self.choices) > 1:
+            together = Together(self.choices, self._pieces, _prompt_of, self.spare)
+            async with aclosing(together.pieces()) as made:
+                async for one in made:
+                    yield one
+            return
+        for choice in self.choices:
+            async with aclosing(self._pieces(choice)) as pieces:
+                async for piece in pieces:
+                    yield choice, piece
 
     async def _pieces(self, choice: Choice) -> AsyncGenerator[Piece, None]:
         """What one choice is made of, counted."""
@@ -88,16 +102,18 @@ class Answer:
                 yield piece
             return
         usage, new = self.usage, self._is_first_of_prompt(choice)
-        before, thought_before = usage.completion_tokens, usage.reasoning_tokens
+        told, thought = 0, 0
         async with aclosing(self.engine.generate(choice.prepared, choice.ask)) as deltas:
             async for delta in deltas:
                 if new:
                     usage.cached_tokens += delta.cached
                     new = False
                 if not choice.silent:
-                    usage.completion_tokens = before + delta.tokens
+                    usage.completion_tokens += delta.tokens - told
+                    told = delta.tokens
                 pieces = reader.read(delta)
-                usage.reasoning_tokens = thought_before + reader.thinking_tokens
+                usage.reasoning_tokens += reader.thinking_tokens - thought
+                thought = reader.thinking_tokens
                 for piece in pieces:
                     yield piece
                 if choice.silent:
@@ -116,6 +132,10 @@ class Answer:
             "system_fingerprint": self.fingerprint,
             **self.form.extra,
         }
+
+
+def _prompt_of(choice: Choice) -> int:
+    return id(choice.prepared)
 
 
 def _parts(piece: Piece) -> tuple[Piece, ...]:

@@ -64,6 +64,7 @@ class OpenAIRoutes:
                 model=request.model,
                 fingerprint=self._model.fingerprint(request.model),
                 include_usage=request.include_usage,
+                spare=self._model.slots.spare(terms.lane, terms.customer),
             )
             if request.stream:
                 events = _events(answer, tell_usage=bool(terms.gateway))
@@ -93,6 +94,7 @@ class OpenAIRoutes:
                 model=request.model,
                 fingerprint=self._model.fingerprint(request.model),
                 include_usage=request.include_usage,
+                spare=self._model.slots.spare(terms.lane, terms.customer),
                 best=(made, n) if made > n else None,
             )
             if request.stream:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.worker.engines._batch import Memory
-from server.worker.engines._prefixes import LEAST_TOKENS, Prefixes
+from server.worker.engines._prefixes import LEAST_TOKENS, Part, Prefixes, Whose
 
 BYTES_PER_TOKEN = 2 * 2 * 4
 TEXT = tuple(range(40))
@@ -44,6 +44,22 @@ def test_what_one_adapter_has_read_is_not_known_to_another() -> None:
     known.keep(TEXT, memory_of(TEXT), ("ann", "pirate"))
     assert known.find((*TEXT, 99), ("ann", "")) == (0, None)
     assert known.find((*TEXT, 99), ("ann", "pirate"))[0] == 40
+
+
+def test_what_is_being_answered_is_known_too() -> None:
+    ann, bob, pirate = ("ann", ""), ("bob", ""), ("ann", "pirate")
+    texts = {ann: TEXT, bob: TEXT[:30]}
+
+    def live(whose: Whose) -> list[tuple[tuple[int, ...], Part]]:
+        found = texts.get(whose)
+        return [] if found is None else [(found, lambda n: memory_of(found[:n]))]
+
+    known = Prefixes(10**6, live)
+    known.keep(TEXT[:35], memory_of(TEXT[:35]), bob)
+    for whose, length in ((ann, 40), (bob, 35), (pirate, 0)):
+        told, memory = known.find((*TEXT, 99), whose)
+        assert (told, said(memory)) == (length, TEXT[:length])
+    assert known.bytes == 35 * BYTES_PER_TOKEN
 
 
 def test_the_last_token_is_always_read() -> None:
