@@ -15,14 +15,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import llama_cpp as lib
 import psutil
 import torch
 
-from server.core.errors import RequestError, StartError
+from server.core.errors import BadRequest, RequestError, StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batcher import Batcher
@@ -34,6 +35,7 @@ from server.worker.engines._conversation import conversation_of, style_of
 from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._gguf import find_gguf
 from server.worker.engines._gguf_words import Words, spell
+from server.worker.engines._grammar import Constraint, Grammars
 from server.worker.engines._llama import Context, Model
 from server.worker.engines._places import Places, Rows
 from server.worker.engines._prompts import Prompter, TokenPrompt
@@ -42,9 +44,6 @@ from server.worker.engines._scores import Scorer
 from server.worker.engines._weights import reason
 from server.worker.text.detokeniser import Decode
 from server.worker.text.thinking import Marks
-
-if TYPE_CHECKING:
-    from server.worker.engines._grammar import Constraint, Grammars
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,11 @@ def load(settings: ModelSettings, say: Say) -> LlamaCppEngine:
         model = Model(file, gpu_layers=layers)
         words = Words(model)
         say(Report(state="loading", detail="first step"))
-        return LlamaCppEngine(settings, model, words, threads=threads, gpu=layers != 0)
+        engine = LlamaCppEngine(settings, model, words, threads=threads, gpu=layers != 0)
+        say(Report(state="loading", detail="forms"))
+        with suppress(BadRequest):  # a vocabulary that knows none: whoever asks for one is told
+            engine.grammars.load()
+        return engine
     except StartError as error:
         raise StartError(
             f"model {settings.name!r} cannot be loaded from {file}: {error}"
@@ -112,8 +115,7 @@ class LlamaCppEngine(Engine):
         self._decoder = decoder_of(words)
         self._scorer = Scorer(words.bytes_of)
         self._style = style_of(settings, conversation, self._prompter, words.ends)
-        self._grammars: Grammars | None = None
-        """Of forms, once somebody has asked for one."""
+        self.grammars = Grammars(words, len(words), words.ends, spell)
         self._batcher: Batcher[GeneratedAnswer, Next | RequestError, Delta] = Batcher(
             f"engine {settings.name}", Rows(self._places)
         )
@@ -156,11 +158,7 @@ class LlamaCppEngine(Engine):
         self._batcher.close()
 
     async def _constraint(self, form: Form) -> Constraint:
-        if self._grammars is None:
-            from server.worker.engines._grammar import Grammars
-
-            self._grammars = Grammars(self._words, len(self._words), self._words.ends, spell)
-        return (await self._grammars.compile(form)).begin()
+        return (await self.grammars.compile(form)).begin()
 
     def _answer(
         self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging as transformers_log
 
-from server.core.errors import StartError, Unavailable
+from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batcher import Batcher
@@ -32,6 +33,7 @@ from server.worker.engines._context import NO_LIMIT, check_context, context_of
 from server.worker.engines._conversation import conversation_of, style_of
 from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._device import pick_device, pick_dtype, placement
+from server.worker.engines._grammar import Constraint, Grammars
 from server.worker.engines._groups import Apart, Together
 from server.worker.engines._progress import told_weights
 from server.worker.engines._prompts import Prompter, TokenPrompt
@@ -42,9 +44,6 @@ from server.worker.engines._scores import Scorer, bytes_by
 from server.worker.engines._weights import find_model, reason
 from server.worker.text.detokeniser import Decode
 from server.worker.text.thinking import Marks
-
-if TYPE_CHECKING:
-    from server.worker.engines._grammar import Constraint, Grammars
 
 TAKES: Final = frozenset({"adapters", "quantization"})
 """Settings that not every engine understands."""
@@ -68,7 +67,11 @@ def load(settings: ModelSettings, say: Say) -> Engine:
         model = _load_weights(settings, folder, device, say)
         use = load_adapters(settings, model, tokenizer, say)
         say(Report(state="loading", detail="first step"))
-        return TransformersEngine(settings, model, tokenizer, use)
+        engine = TransformersEngine(settings, model, tokenizer, use)
+        say(Report(state="loading", detail="forms"))
+        with suppress(BadRequest):  # a tokenizer that knows none: whoever asks for one is told
+            engine.grammars.load()
+        return engine
     except StartError:
         raise
     except Exception as error:  # files of strangers fail in strange ways
@@ -100,8 +103,7 @@ class TransformersEngine(Engine):
         self._prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
         self._style = style_of(settings, conversation, self._prompter, self._ends)
-        self._grammars: Grammars | None = None
-        """Of forms, once somebody has asked for one."""
+        self.grammars = Grammars(tokenizer, self._vocabulary, self._ends)
         self._batcher: Batcher[GeneratedAnswer, Next, Delta] = Batcher(
             f"engine {settings.name}", self._group
         )
@@ -149,11 +151,7 @@ class TransformersEngine(Engine):
         self._batcher.close()
 
     async def _constraint(self, form: Form) -> Constraint:
-        if self._grammars is None:
-            from server.worker.engines._grammar import Grammars
-
-            self._grammars = Grammars(self._tokenizer, self._vocabulary, self._ends)
-        return (await self._grammars.compile(form)).begin()
+        return (await self.grammars.compile(form)).begin()
 
     def _answer(
         self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode

@@ -12,7 +12,7 @@ import torch
 
 from server.core.errors import BadRequest, Internal, Unavailable
 from server.worker.engine import JsonObject, JsonSchema
-from server.worker.engines import _grammar, _grammar_trial
+from server.worker.engines import _grammar, _grammar_known, _grammar_trial
 from server.worker.engines._grammar import Constraint, Grammars
 from tests.worker.engines.grammars import ENDS, VOCABULARY, allowed
 
@@ -237,8 +237,8 @@ async def test_the_order_of_properties_and_strictness_make_another_schema(
 async def test_old_and_large_schemas_are_forgotten(
     tokenizer: Any, tried: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_grammar, "_MOST_KNOWN", 2)
-    monkeypatch.setattr(_grammar, "_MOST_KNOWN_BYTES", 200)
+    monkeypatch.setattr(_grammar_known, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(_grammar_known, "_MOST_KNOWN_BYTES", 200)
     grammars = Grammars(tokenizer, VOCABULARY, ENDS)
     for title in ("a", "b", "a", "c", "a", "b", "x" * 150, "y" * 150, "x" * 150, "z" * 300):
         await grammars.compile(JsonSchema({"title": title}))
