@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from server.core.errors import RequestError, Unavailable
 from server.worker.engines._answering import GeneratedAnswer, Next
 from server.worker.engines._llama import Context, no_room
-from server.worker.engines._prefixes import LEAST_TOKENS, alike
+from server.worker.engines._prefixes import LEAST_TOKENS, Whose, alike
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +21,10 @@ class Place:
     number: int
     tokens: int = 0
     """So many of them stand there."""
+
+
+Live = tuple[tuple[int, ...], Place]
+"""A text that is being answered, and where."""
 
 
 class Places:
@@ -41,23 +45,32 @@ class Places:
         self._keeps = keeps
         self._kept: OrderedDict[tuple[Hashable, tuple[int, ...]], Place] = OrderedDict()
 
-    def begin(self, ids: tuple[int, ...], whose: Hashable) -> tuple[int, Place | None]:
-        """How many of the first of `ids` are remembered, and a text that begins with them."""
-        most, found = 0, None
+    def begin(
+        self, ids: tuple[int, ...], whose: Hashable, live: Iterable[Live] = ()
+    ) -> tuple[int, Place | None]:
+        """How many of the first of `ids` are remembered, and a text that begins with them.
+
+        `live`: texts of the same one that are being answered.
+        """
+        most, found, source = 0, None, None
         for other, known in self._kept:
             common = alike(known, ids, most) if other == whose else 0
             if common > most:
-                most, found = common, (whose, known)
+                most, found, source = common, (whose, known), self._kept[whose, known]
+        for text, place in live if self._keeps else ():
+            common = alike(text, ids, most)
+            if common > most:
+                most, found, source = common, None, place
         length = min(most, len(ids) - 1)  # the scores after the last one are not remembered
-        if found is None or length < LEAST_TOKENS:
+        if source is None or length < LEAST_TOKENS:
             return 0, None
-        self._kept.move_to_end(found)
-        kept = self._kept[found]
+        if found is not None:
+            self._kept.move_to_end(found)
         place = self._take()
-        if self._kept.get(found) is not kept:  # it had to go
+        if found is not None and self._kept.get(found) is not source:  # it had to go
             self._give_back(place)
             return 0, None
-        self._context.copy(kept.number, place.number, length)
+        self._context.copy(source.number, place.number, length)
         self._count(place, length)
         return length, place
 
@@ -139,6 +152,11 @@ class Rows:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._answers: list[GeneratedAnswer] = []
+
+    def begin(self, ids: tuple[int, ...], whose: Whose) -> tuple[int, Place | None]:
+        """As `_answering.Begin`."""
+        mine = ((one.ids, one.cache) for one in self._answers if one.whose == whose)
+        return self._places.begin(ids, whose, mine)
 
     def join(self, answer: GeneratedAnswer) -> None:
         self._answers.append(answer)

@@ -109,6 +109,7 @@ class LlamaCppEngine(Engine):
             gpu=gpu,
         )
         self._places = Places(context, texts=texts, tokens=tokens, keeps=model.remembers_tokens)
+        self._rows = Rows(self._places)
         self._try()
         conversation = conversation_of(settings, words.chat_template)
         self._prompter = Prompter(words, conversation, words.ends)
@@ -117,7 +118,7 @@ class LlamaCppEngine(Engine):
         self._style = style_of(settings, conversation, self._prompter, words.ends)
         self.grammars = Grammars(words, len(words), words.ends, spell)
         self._batcher: Batcher[GeneratedAnswer, Next | RequestError, Delta] = Batcher(
-            f"engine {settings.name}", Rows(self._places)
+            f"engine {settings.name}", self._rows
         )
 
     @property
@@ -172,7 +173,7 @@ class LlamaCppEngine(Engine):
             self._scorer,
             self._places.read,
             self._prefill,
-            self._places.begin,
+            self._rows.begin,
             constraint,
         )
 
