@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 
+LOOK_S = 0.05
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers every POST as a controller would, and tells it to the story; is always ready.
 
@@ -97,8 +100,11 @@ def main() -> None:
         except OSError as error:
             report("failed", detail=f"cannot listen: {error.strerror}")
             sys.exit(1)
-    sys.stdin.read()  # ends when the launcher does
-    os._exit(3)
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    while not over.wait(LOOK_S):  # a signal that comes just before a read would wait for its end
+        pass
+    os._exit(3)  # the launcher has ended
 
 
 if __name__ == "__main__":
