@@ -35,6 +35,7 @@ TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": "no-op", "description": "Nothing."}},
 ]
 ASKED: list[dict[str, Any]] = [
+    {"tool_choice": "required"},
     {"tool_choice": "required", "parallel_tool_calls": False},
     {"tool_choice": {"type": "function", "function": {"name": "weather"}}},
     {"tool_choice": "none"},
@@ -116,8 +117,26 @@ async def test_a_stream_of_a_call_folds_into_the_whole_one(client: AsyncOpenAI) 
     assert chunks > 5, "arguments come as they are written"
 
 
+@pytest.mark.parametrize("room", [4, 8, 30])
+async def test_of_a_call_that_is_cut_off_nothing_is_told_as_text(
+    worker: Worker, client: AsyncOpenAI, room: int
+) -> None:
+    ask = asked(tool_choice="required", max_tokens=room)
+    whole = (await client.chat.completions.create(**ask)).choices[0]
+    assert whole.finish_reason == "length"
+    assert not whole.message.content
+    told = [call.function.arguments for call in whole.message.tool_calls or ()]
+    streamed = ""
+    async for chunk in await client.chat.completions.create(stream=True, **ask):
+        for choice in chunk.choices:
+            assert not choice.delta.content
+            for call in choice.delta.tool_calls or ():
+                streamed += (call.function and call.function.arguments) or ""
+    assert "".join(told) == streamed
+
+
 async def test_a_conversation_goes_on_after_a_call(client: AsyncOpenAI) -> None:
-    first = await client.chat.completions.create(**asked(**ASKED[0]))
+    first = await client.chat.completions.create(**asked(**ASKED[1]))
     message = first.choices[0].message
     [call] = message.tool_calls or []
     told = message.model_dump(exclude_none=True)

@@ -79,6 +79,7 @@ class Grammars:
         the tokenizer calls special, and others such as `<tool_call>`."""
         self._words: LLTokenizer | None = None
         self._closing: Closing | None = None
+        self._between_calls: Closing | None = None
         self._lock = threading.Lock()
         self._trials = anyio.Semaphore(_TRIALS)
         self._known = Known()
@@ -102,6 +103,7 @@ class Grammars:
             special = {one.content: id_ for id_, one in added if words.is_special_token(id_)}
             self._specials = special
             self._closing = Closing(words, self._ends)
+            self._between_calls = Closing(words, self._ends, between_calls=True)
             self._words = words
 
     async def compile(self, form: Form) -> Grammar:
@@ -124,10 +126,13 @@ class Grammars:
             self._known.put(key, found, len(trial["text"]))
         if isinstance(found, str):
             raise await self._refusal(wish, found)
-        assert self._closing is not None
+        answer = answer_of(wish)
+        calls_only = isinstance(answer, Calls) and answer.demanded
+        closing = self._between_calls if calls_only else self._closing
+        assert closing is not None
         marks = wish.marks if isinstance(wish, AfterThought) else None
         thought_end = None if marks is None else self._specials.get(marks.end)
-        return Grammar(found, self._closing, param_of(wish), thought_end)
+        return Grammar(found, closing, param_of(wish), thought_end)
 
     async def _refusal(self, wish: Wish, fault: str) -> BadRequest:
         """Names the one among several schemas that is at fault."""

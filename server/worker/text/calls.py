@@ -72,7 +72,7 @@ class CallReader:
 
         `cut`: before its end, so that a call that has begun is neither told nor text.
         """
-        begun = cut and self._state == "head"
+        begun = cut and (self._state == "head" or self._may_begin())
         if not begun and not (self._state == "behind" and self._may_go_on()):
             self._say(self._held.rstrip() if self.called else self._held)
         self._held = ""
@@ -181,6 +181,10 @@ class CallReader:
         if len(self._held) <= _MAX_HEAD and self._may_go_on():
             return False
         return self._read_no_call()
+
+    def _may_begin(self) -> bool:
+        """Whether the answer, or what follows its last call, is the beginning of a mark so far."""
+        return self._state == "text" and not self._has_text and bool(self._held.strip())
 
     def _may_go_on(self) -> bool:
         """Whether what is held may be what stands behind the arguments of a call."""

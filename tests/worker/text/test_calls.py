@@ -126,6 +126,24 @@ def test_what_is_no_call_is_text(text: str, calls: Made) -> None:
     assert read(PLAIN, *text) == (text, calls)
 
 
+@pytest.mark.parametrize(
+    ("text", "told", "calls"),
+    [
+        ('Well.<tool_call>\n{"name": "f', "Well.", []),
+        (written(PLAIN, ("f", "{}")) + "\n<tool", "", [("f", "{}")]),
+        (written(PLAIN, ("f", "{}")) + "\nDo", "Do", [("f", "{}")]),
+        ("a <", "a <", []),
+    ],
+)
+def test_of_a_call_without_room_for_its_arguments_nothing_is_told(
+    text: str, told: str, calls: Made
+) -> None:
+    reader = CallReader(PLAIN)
+    parts = [*(reader.feed(one) for one in text), reader.flush(cut=True)]
+    assert "".join(part.text for part in parts) == told
+    assert joined([call for part in parts for call in part.calls]) == calls
+
+
 def test_a_call_that_is_cut_off_is_told_as_far_as_it_came() -> None:
     text = 'Well. <tool_call>\n{"name": "f", "arguments": {"a": "b'
     assert read(PLAIN, *text) == ("Well.", [("f", '{"a": "b')])
