@@ -216,7 +216,13 @@ def test_nothing_secret_is_in_the_logs(shipped: Launch, client: OpenAI) -> None:
 
 @pytest.mark.parametrize(
     ("example", "says"),
-    [("chat.py", "Shortline"), ("embeddings.py", "login form"), ("chat.sh", "chat.completion")],
+    [
+        ("chat.py", "Shortline"),
+        ("embeddings.py", "login form"),
+        ("tools.py", "Weather("),
+        ("structured.py", "urgency"),
+        ("chat.sh", "chat.completion"),
+    ],
 )
 def test_each_example_runs(shipped: Launch, example: str, says: str) -> None:
     command = [sys.executable, f"examples/{example}", "--base-url", shipped.base_url]
