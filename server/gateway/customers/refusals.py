@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, isinf
+from typing import Final
 
 from server.core.errors import ModelNotFound, Overloaded, Unauthorized
 from server.gateway.customers.window import Header
@@ -28,13 +29,17 @@ class BudgetSpent(LimitReached):
     code = "insufficient_quota"
 
 
+_INCORRECT: Final = "Incorrect API key provided"
+"""OpenAI's words: by them, and not by the status, litellm knows that it is the key."""
+
+
 def unknown_key() -> Unauthorized:
-    return Unauthorized("Incorrect API key, or none: send 'Authorization: Bearer KEY'.")
+    return Unauthorized(f"{_INCORRECT}, or none: send 'Authorization: Bearer KEY'.")
 
 
 def key_ended(revoked: bool) -> Unauthorized:
     """Only who has the key learns it."""
-    return Unauthorized(f"This API key {'was revoked' if revoked else 'has expired'}.")
+    return Unauthorized(f"{_INCORRECT}: it {'was revoked' if revoked else 'has expired'}.")
 
 
 def model_hidden(model: str) -> ModelNotFound:
