@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.wire.openai import GenerationRequest
 from server.worker.engine import JsonObject, JsonSchema
+from server.worker.local.closed import closed
 
 
 def text_form(request: GenerationRequest) -> JsonObject | JsonSchema | None:
@@ -13,4 +14,6 @@ def text_form(request: GenerationRequest) -> JsonObject | JsonSchema | None:
     named = wish.json_schema
     if wish.type == "json_object" or named is None or named.json_schema is None:
         return JsonObject()
-    return JsonSchema(named.json_schema, strict=bool(named.strict))
+    if named.strict:
+        return JsonSchema(named.json_schema, strict=True)
+    return JsonSchema(closed(named.json_schema))
