@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from server.worker.calls import Function
+from server.worker.closed import COMPOSED, closed
 from server.worker.engine import AfterThought, Calls, JsonObject, JsonSchema
 from server.worker.engines._grammar_trial import WHITESPACE
 
@@ -21,9 +22,6 @@ MAX_CALLS: Final = 16
 _ANY: Final = "/(?s:.*)/"
 _GAP: Final = r"/[ \n]{1,4}/"
 """Between a thought and what has a form: more than any model was taught."""
-_COMPOSED: Final = frozenset(
-    {"$ref", "allOf", "anyOf", "oneOf", "not", "if", "patternProperties", "unevaluatedProperties"}
-)
 
 
 def written(text: str) -> str:
@@ -87,10 +85,9 @@ def _calls(calls: Calls, literal: Literal, marks: str, opening: str = "") -> Rul
 
 
 def arguments_of(function: Function) -> dict[str, object]:
-    """The schema of an object that has the properties it names, and no others unless it says so:
-    a small model would invent some for ever."""
-    schema = {"type": "object", **function.parameters}
-    if _COMPOSED & schema.keys():
+    """The schema of an object that has no properties but those that it names."""
+    schema = {"type": "object", **closed(function.parameters)}
+    if COMPOSED & schema.keys() or schema.get("properties"):
         return schema
     return {"properties": {}, "additionalProperties": False, **schema}
 

@@ -14,11 +14,12 @@ Schema = Mapping[str, Any]
 _MAPS: Final = ("properties", "$defs", "definitions")
 _LISTS: Final = ("anyOf", "prefixItems")
 _ONES: Final = ("items", "additionalProperties")
-_COMPOSED: Final = frozenset(
+COMPOSED: Final = frozenset(
     {"$ref", "allOf", "anyOf", "oneOf", "not", "if", "patternProperties", "minProperties"}
     | {"unevaluatedProperties", "dependentSchemas", "propertyNames"}
 )
-_UNKNOWN: Final = _COMPOSED - {"$ref", "anyOf", "minProperties"}
+"""Keywords by which other schemas speak of the same object."""
+_UNKNOWN: Final = COMPOSED - {"$ref", "anyOf", "minProperties"}
 
 
 def closed(schema: Schema) -> Schema:
@@ -32,7 +33,7 @@ def closed(schema: Schema) -> Schema:
 
 def _is_shared(schema: Schema) -> bool:
     names_some = {"properties", "required"} & schema.keys()
-    return bool(_UNKNOWN & schema.keys() or (names_some and _COMPOSED & schema.keys()))
+    return bool(_UNKNOWN & schema.keys() or (names_some and COMPOSED & schema.keys()))
 
 
 def _within(schema: Schema) -> Iterator[Schema]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.worker.local.closed import closed
+from server.worker.closed import closed
 
 NO = {"additionalProperties": False}
 X: dict[str, Any] = {"properties": {"x": {"type": "integer"}}}
