@@ -99,11 +99,11 @@ def main() -> None:
         except OSError as error:
             report("failed", detail=f"cannot listen: {error.strerror}")
             sys.exit(1)
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    while not over.wait(LOOK_S):  # a signal that comes just before a read would wait for its end
-        pass
-    os._exit(3)  # the launcher has ended
+    reading = threading.Thread(target=sys.stdin.read, daemon=True)  # until the launcher ends
+    reading.start()
+    while reading.is_alive():  # a signal that comes just before a read would wait for its end
+        reading.join(LOOK_S)
+    os._exit(3)
 
 
 if __name__ == "__main__":
