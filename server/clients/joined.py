@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from server.core.draft import write_whole
 from server.core.settings import JoinedServer
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ class JoinedFile:
         if self.unreadable:
             return False
         try:
-            _write(servers, self._file)
+            listed = [server.model_dump(mode="json") for server in servers.values()]
+            write_whole(self._file, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             log.warning("cannot write the joined servers", extra={"reason": str(error)})
             return False
@@ -68,16 +69,3 @@ def _told(file: Path, why: str) -> str:
         f"{file} {why}, so nobody knows which servers were joined: none of them is, and none can "
         "be until the file is mended or removed and Shortline is started again."
     )
-
-
-def _write(servers: Mapping[str, JoinedServer], file: Path) -> None:
-    """All or nothing, also when the power goes. Raises `OSError`."""
-    draft = file.with_name(f"{file.name}.new")
-    listed = [server.model_dump(mode="json") for server in servers.values()]
-    with open(
-        draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
-    ) as out:
-        out.write(json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
+
+from server.core.draft import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Desired:
         wishes = {name: old for name, old in self._wishes.items() if name != worker}
         self._wishes = wishes if wish == "serve" else {**wishes, worker: wish}
         try:
-            _write(self._wishes, self._file)
+            write_whole(self._file, json.dumps(self._wishes, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             log.warning("cannot write what operators want", extra={"reason": str(error)})
             return False
@@ -66,15 +67,3 @@ def _told(file: Path, why: str) -> str:
         f"{file} {why}, so nobody knows which workers an operator has stopped or drained: each of "
         "them is started. Mend the file before a start, or stop and drain them again after it."
     )
-
-
-def _write(wishes: dict[str, Wish], file: Path) -> None:
-    """All or nothing, also when the power goes. Raises `OSError`."""
-    draft = file.with_name(f"{file.name}.new")
-    with open(
-        draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
-    ) as out:
-        out.write(json.dumps(wishes, indent=1, ensure_ascii=False) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from server.core.draft import write_whole
 from server.launcher.setup.home import Home
 from server.wire.sight import reading_key
 
@@ -25,7 +25,7 @@ def kept_reading_key(home: Home, secret: SecretStr) -> Iterator[None]:
     """It lies there during the block, for this user alone."""
     file = reading_key_file(home)
     try:
-        _write(reading_key(secret).get_secret_value(), file)
+        write_whole(file, reading_key(secret).get_secret_value() + "\n", lasting=False)
     except OSError as error:  # `explain` is blind then, but serving goes on
         log.warning("cannot write the reading key", extra={"reason": str(error)})
     try:
@@ -42,14 +42,3 @@ def read_reading_key(home: Home) -> SecretStr | None:
     except (OSError, UnicodeDecodeError):
         return None
     return SecretStr(key) if key else None
-
-
-def _write(key: str, file: Path) -> None:
-    """All or nothing."""
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)  # its mode would stay
-    with open(
-        draft, "x", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)
-    ) as out:
-        out.write(key + "\n")
-    draft.replace(file)

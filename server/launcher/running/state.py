@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import psutil
 from pydantic import ValidationError
 
+from server.core.draft import write_whole
 from server.wire.launcher import LauncherState
 
 SAME_START_S = 2.0
@@ -16,12 +16,7 @@ SAME_START_S = 2.0
 
 def write_state(state: LauncherState, file: Path) -> None:
     """All or nothing. Raises `OSError`."""
-    draft = file.with_name(f"{file.name}.new")
-    with open(
-        draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
-    ) as out:
-        out.write(state.model_dump_json(indent=1) + "\n")
-    draft.replace(file)
+    write_whole(file, state.model_dump_json(indent=1) + "\n", lasting=False)
 
 
 def read_state(file: Path) -> LauncherState | None:
