@@ -55,6 +55,22 @@ class Telling(Protocol):
         """What says in mid-stream that we are still here; there may be nothing."""
 
 
+class WholeTelling:
+    """Base of a `Telling` whose answer never comes as a stream."""
+
+    def chunk(self, chunk: dict[str, Any]) -> bytes:
+        raise ValueError("this answer is no stream")
+
+    def end(self) -> bytes:
+        return b""
+
+    def failure(self, error: dict[str, Any]) -> bytes:
+        return b""
+
+    def ping(self) -> bytes:
+        return b""
+
+
 async def through(
     relay: Relay,
     scope: Scope,

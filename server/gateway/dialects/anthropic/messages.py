@@ -18,7 +18,7 @@ from server.gateway.dialects.anthropic.chat import chat_fields, count_fields
 from server.gateway.dialects.anthropic.errors import failure
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest, parse
 from server.gateway.dialects.anthropic.stream import PING, MessageStream
-from server.gateway.dialects.via import through
+from server.gateway.dialects.via import WholeTelling, through
 from server.gateway.relay import Relay
 from server.web.asgi import Receive, Scope, Send, read_body
 from server.web.edge import request_id_of
@@ -72,7 +72,7 @@ class MessageTelling:
         return PING
 
 
-class CountTelling:
+class CountTelling(WholeTelling):
     """A `via.Telling` of how many tokens there are; it never comes as a stream."""
 
     def whole(self, answer: dict[str, Any]) -> Any:
@@ -80,15 +80,3 @@ class CountTelling:
         if type(count) is not int:
             raise TypeError("a count of tokens is a number")
         return {"input_tokens": count}
-
-    def chunk(self, chunk: dict[str, Any]) -> bytes:
-        raise TypeError("tokens are not counted in pieces")
-
-    def end(self) -> bytes:
-        return b""
-
-    def failure(self, error: dict[str, Any]) -> bytes:
-        return b""
-
-    def ping(self) -> bytes:
-        return b""

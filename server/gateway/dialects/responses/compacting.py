@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from server.gateway.dialects.responses.document import usage_of
 from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.via import WholeTelling
 
 COMPACTION: Final = "compaction"
 MARK: Final = "sl1."
@@ -37,7 +38,7 @@ def chat_for_summary(model: str, instructions: str | None, items: Sequence[Json]
     return {"model": model, "messages": messages}
 
 
-class Compacting:
+class Compacting(WholeTelling):
     """The `Telling` of a summary, which comes whole or not at all."""
 
     def __init__(self, name: str, created: int, items: Iterable[Json]) -> None:
@@ -62,18 +63,6 @@ class Compacting:
             "output": [*self._asked, item],
             "usage": usage_of(answer.get("usage")) or usage_of(_NOTHING_USED),
         }
-
-    def chunk(self, chunk: Json) -> bytes:
-        raise ValueError("a summary is no stream")
-
-    def end(self) -> bytes:
-        return b""
-
-    def failure(self, error: Json) -> bytes:
-        return b""
-
-    def ping(self) -> bytes:
-        return b""
 
 
 def sealed(summary: str) -> str:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.via import WholeTelling
 
 
-class Counting:
+class Counting(WholeTelling):
     """The `Telling` of a count, which comes whole or not at all."""
 
     def whole(self, answer: Json) -> Json:
         return {"object": "response.input_tokens", "input_tokens": int(answer["count"])}
-
-    def chunk(self, chunk: Json) -> bytes:
-        raise ValueError("a count is no stream")
-
-    def end(self) -> bytes:
-        return b""
-
-    def failure(self, error: Json) -> bytes:
-        return b""
-
-    def ping(self) -> bytes:
-        return b""
