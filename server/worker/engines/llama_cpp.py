@@ -12,9 +12,7 @@ options:
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Final
@@ -23,27 +21,19 @@ import llama_cpp as lib
 import psutil
 import torch
 
-from server.core.errors import BadRequest, RequestError, StartError
+from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
-from server.worker.batcher import Batcher
-from server.worker.calls import CallStyle
-from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Say, Style
-from server.worker.engines._answering import GeneratedAnswer, Next
+from server.worker.engine import Say
+from server.worker.engines._batched import BatchedEngine, Runner, Vocabulary
 from server.worker.engines._context import check_context
-from server.worker.engines._conversation import conversation_of, style_of
-from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._gguf import find_gguf
 from server.worker.engines._gguf_words import Words, spell
-from server.worker.engines._grammar import Constraint, Grammars
+from server.worker.engines._grammar import Grammars
 from server.worker.engines._llama import Context, Model
 from server.worker.engines._places import Places, Rows
-from server.worker.engines._prompts import Prompter, TokenPrompt
-from server.worker.engines._sampling import Sampler, Sampling
-from server.worker.engines._scores import Scorer
+from server.worker.engines._sampling import Sampling
 from server.worker.engines._weights import reason
-from server.worker.text.detokeniser import Decode
-from server.worker.text.thinking import Marks
 
 log = logging.getLogger(__name__)
 
@@ -86,122 +76,40 @@ def load(settings: ModelSettings, say: Say) -> LlamaCppEngine:
         ) from error
 
 
-class LlamaCppEngine(Engine):
+class LlamaCppEngine(BatchedEngine):
     abilities = ("chat", "completions")
 
     def __init__(
         self, settings: ModelSettings, model: Model, words: Words, *, threads: int, gpu: bool
     ) -> None:
-        self._words = words
-        self._defaults = _recommended(model)
         kind = "float16" if settings.dtype == "auto" else settings.dtype
         wanted, tokens = _room(settings, model, kind, gpu=gpu)
         self.context_length: int = wanted
         texts = min(max(_TEXTS, 4 * settings.slots), lib.llama_max_parallel_sequences() - 1)
-        self._prefill = PREFILL_TOKENS if gpu else CPU_PREFILL_TOKENS
+        prefill = PREFILL_TOKENS if gpu else CPU_PREFILL_TOKENS
         context = Context(
             model,
             cells=tokens,
             texts=texts,
-            batch=self._prefill,
+            batch=prefill,
             threads=threads,
             kind=kind,
             gpu=gpu,
         )
         self._places = Places(context, texts=texts, tokens=tokens, keeps=model.remembers_tokens)
-        self._rows = Rows(self._places)
+        rows = Rows(self._places)
         self._try()
-        conversation = conversation_of(settings, words.chat_template)
-        self._prompter = Prompter(words, conversation, words.ends)
-        self._decoder = decoder_of(words)
-        self._scorer = Scorer(words.bytes_of)
-        self._style = style_of(settings, conversation, self._prompter, words.ends)
-        self.grammars = Grammars(words, len(words), words.ends, spell)
-        self._batcher: Batcher[GeneratedAnswer, Next | RequestError, Delta] = Batcher(
-            f"engine {settings.name}", self._rows
+        super().__init__(
+            settings,
+            Vocabulary(words, words.ends, len(words), words.bytes_of),
+            Runner(rows, self._places.read, rows.begin, prefill, _CPU),
+            _recommended(model),
+            Grammars(words, len(words), words.ends, spell),
         )
-
-    @property
-    def tokens_after_cancel(self) -> int:  # type: ignore[override]
-        return self._batcher.steps_after_cancel
-
-    async def prepare(self, prompt: Prompt) -> Prepared:
-        inner = await asyncio.to_thread(self._prompter.prepare, prompt)
-        return Prepared(len(inner.ids), inner.text, inner, self._prompter.call_style(prompt))
-
-    def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
-        assert isinstance(prepared.inner, TokenPrompt)
-        return prepared.inner.ids
-
-    async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
-        assert isinstance(prepared.inner, TokenPrompt)
-        constraint = None if ask.form is None else await self._constraint(ask.form)
-        decode = self._decoder_for(prepared.calls, ask.marks)
-        answer = self._answer(prepared.inner, ask, constraint, decode)
-        pieces = self._batcher.run(answer, ask.lane, ask.customer)
-        told = 0
-        try:
-            async for delta in pieces:
-                self.generated += delta.tokens - told
-                told = delta.tokens
-                yield delta
-        finally:
-            await pieces.aclose()
-
-    def style(self) -> Style | None:
-        return self._style
 
     def forget(self) -> None:
         """All that is remembered of texts, while nobody is being answered."""
         self._places.forget()
-
-    def close(self) -> None:
-        self._batcher.close()
-
-    async def _constraint(self, form: Form) -> Constraint:
-        return (await self.grammars.compile(form)).begin()
-
-    def _answer(
-        self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode
-    ) -> GeneratedAnswer:
-        return GeneratedAnswer(
-            prompt,
-            ask,
-            Sampler(self._sampling(ask), prompt.ids, len(self._words), _CPU),
-            self._ends_of(prompt, ask),
-            decode,
-            self._scorer,
-            self._places.read,
-            self._prefill,
-            self._rows.begin,
-            constraint,
-        )
-
-    def _decoder_for(self, calls: CallStyle | None, thought: Marks | None) -> Decode:
-        """One that shows the marks that calls are written with, and those of thoughts."""
-        shown = marks_of(calls, thought, self._prompter.specials)
-        return self._decoder if not shown else decoder_showing(self._words, shown)
-
-    def _sampling(self, ask: Ask) -> Sampling:
-        own = self._defaults
-        return Sampling(
-            temperature=own.temperature if ask.temperature is None else ask.temperature,
-            top_p=own.top_p if ask.top_p is None else ask.top_p,
-            top_k=own.top_k if ask.top_k is None else ask.top_k,
-            repetition_penalty=(
-                own.repetition_penalty if ask.repetition_penalty is None else ask.repetition_penalty
-            ),
-            frequency_penalty=ask.frequency_penalty,
-            presence_penalty=ask.presence_penalty,
-            logit_bias=ask.logit_bias,
-            seed=ask.seed,
-        )
-
-    def _ends_of(self, prompt: TokenPrompt, ask: Ask) -> frozenset[int]:
-        """Tokens that end the answer; a stop text that is a special token is never decoded."""
-        named = [stop for stop in (*prompt.stop, *ask.stop) if stop in self._prompter.specials]
-        ids = self._words.convert_tokens_to_ids(named)
-        return self._words.ends.union(prompt.stop_token_ids, ask.stop_token_ids, ids)
 
     def _try(self) -> None:
         """Raises `StartError` for a model that works with nothing."""

@@ -9,9 +9,8 @@ options: none
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,26 +23,20 @@ from transformers.utils import logging as transformers_log
 from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
-from server.worker.batcher import Batcher
-from server.worker.calls import CallStyle
-from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Say, Style
+from server.worker.engine import Ask, Delta, Engine, Prepared, Say
 from server.worker.engines._adapters import Use, load_adapters, no_adapters, try_adapters
-from server.worker.engines._answering import Forward, GeneratedAnswer, Next
+from server.worker.engines._answering import Forward
+from server.worker.engines._batched import BatchedEngine, Runner, Vocabulary
 from server.worker.engines._context import NO_LIMIT, check_context, context_of
-from server.worker.engines._conversation import conversation_of, style_of
-from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
 from server.worker.engines._device import pick_device, pick_dtype, placement
-from server.worker.engines._grammar import Constraint, Grammars
+from server.worker.engines._grammar import Grammars
 from server.worker.engines._groups import Apart, Together
 from server.worker.engines._progress import told_weights
-from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines._quantised import quantisation
 from server.worker.engines._room import check_room
-from server.worker.engines._sampling import Sampler, Sampling
-from server.worker.engines._scores import Scorer, bytes_by
+from server.worker.engines._sampling import Sampling
+from server.worker.engines._scores import bytes_by
 from server.worker.engines._weights import find_model, reason
-from server.worker.text.detokeniser import Decode
-from server.worker.text.thinking import Marks
 
 TAKES: Final = frozenset({"adapters", "quantization"})
 """Settings that not every engine understands."""
@@ -80,7 +73,7 @@ def load(settings: ModelSettings, say: Say) -> Engine:
         ) from error
 
 
-class TransformersEngine(Engine):
+class TransformersEngine(BatchedEngine):
     abilities = ("chat", "completions")
 
     def __init__(
@@ -88,91 +81,35 @@ class TransformersEngine(Engine):
     ) -> None:
         self._model = model
         self._use = use
-        self._tokenizer = tokenizer
-        self._defaults = model.generation_config
-        self._vocabulary = _vocabulary_of(model)
         check_context(settings, model.config.get_text_config())
         self.context_length: int = settings.context_length or context_of(model, tokenizer)
-        conversation = conversation_of(settings, tokenizer.chat_template)
-        self._ends = _end_tokens(model, tokenizer)
-        self._prompter = Prompter(tokenizer, conversation, self._ends)
-        self._scorer = Scorer(bytes_by(tokenizer))
-        self._decoder = decoder_of(tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
         try_adapters(settings, self._forward)
-        self._prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
+        prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
-        self._style = style_of(settings, conversation, self._prompter, self._ends)
-        self.grammars = Grammars(tokenizer, self._vocabulary, self._ends)
-        self._batcher: Batcher[GeneratedAnswer, Next, Delta] = Batcher(
-            f"engine {settings.name}", self._group
+        size, ends = _vocabulary_of(model), _end_tokens(model, tokenizer)
+        super().__init__(
+            settings,
+            Vocabulary(tokenizer, ends, size, bytes_by(tokenizer)),
+            Runner(self._group, self._forward, self._group.begin, prefill, model.device),
+            _recommended(model.generation_config),
+            Grammars(tokenizer, size, ends),
         )
 
-    @property
-    def tokens_after_cancel(self) -> int:  # type: ignore[override]
-        return self._batcher.steps_after_cancel
-
-    async def prepare(self, prompt: Prompt) -> Prepared:
-        inner = await asyncio.to_thread(self._prompter.prepare, prompt)
-        return Prepared(len(inner.ids), inner.text, inner, self._prompter.call_style(prompt))
-
-    def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
-        assert isinstance(prepared.inner, TokenPrompt)
-        return prepared.inner.ids
-
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
-        assert isinstance(prepared.inner, TokenPrompt)
-        constraint = None if ask.form is None else await self._constraint(ask.form)
-        decode = self._decoder_for(prepared.calls, ask.marks)
-        answer = self._answer(prepared.inner, ask, constraint, decode)
-        pieces = self._batcher.run(answer, ask.lane, ask.customer)
-        told = 0
         try:
-            async for delta in pieces:
-                self.generated += delta.tokens - told
-                told = delta.tokens
-                yield delta
+            async with aclosing(super().generate(prepared, ask)) as deltas:
+                async for delta in deltas:
+                    yield delta
         except torch.OutOfMemoryError as error:
             raise Unavailable(
                 "The model ran out of memory; retry with a shorter prompt.", code="out_of_memory"
             ) from error
-        finally:
-            await pieces.aclose()
-
-    def style(self) -> Style | None:
-        return self._style
 
     def forget(self) -> None:
         """All that is remembered of texts that nobody is answering any more."""
         if self._group.prefixes is not None:
             self._group.prefixes.clear()
-
-    def close(self) -> None:
-        self._batcher.close()
-
-    async def _constraint(self, form: Form) -> Constraint:
-        return (await self.grammars.compile(form)).begin()
-
-    def _answer(
-        self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode
-    ) -> GeneratedAnswer:
-        return GeneratedAnswer(
-            prompt,
-            ask,
-            Sampler(self._sampling(ask), prompt.ids, self._vocabulary, self._model.device),
-            self._ends_of(prompt, ask),
-            decode,
-            self._scorer,
-            self._forward,
-            self._prefill,
-            self._group.begin,
-            constraint,
-        )
-
-    def _decoder_for(self, calls: CallStyle | None, thought: Marks | None) -> Decode:
-        """One that shows the marks that calls are written with, and those of thoughts."""
-        shown = marks_of(calls, thought, self._prompter.specials)
-        return self._decoder if not shown else decoder_showing(self._tokenizer, shown)
 
     @torch.inference_mode()
     def _forward(
@@ -187,26 +124,6 @@ class TransformersEngine(Engine):
             input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=keep
         )
         return out.logits[0].float(), out.past_key_values
-
-    def _sampling(self, ask: Ask) -> Sampling:
-        authors = self._defaults
-        greedy = authors.do_sample is False
-        return Sampling(
-            temperature=_first(ask.temperature, 0.0 if greedy else authors.temperature, 1.0),
-            top_p=_first(ask.top_p, authors.top_p, 1.0),
-            top_k=int(_first(ask.top_k, authors.top_k, 0)),
-            repetition_penalty=_first(ask.repetition_penalty, authors.repetition_penalty, 1.0),
-            frequency_penalty=ask.frequency_penalty,
-            presence_penalty=ask.presence_penalty,
-            logit_bias=ask.logit_bias,
-            seed=ask.seed,
-        )
-
-    def _ends_of(self, prompt: TokenPrompt, ask: Ask) -> frozenset[int]:
-        """Tokens that end the answer; a stop text that is a special token is never decoded."""
-        named = [stop for stop in (*prompt.stop, *ask.stop) if stop in self._prompter.specials]
-        ids = self._tokenizer.convert_tokens_to_ids(named)
-        return self._ends.union(prompt.stop_token_ids, ask.stop_token_ids, ids)
 
 
 def _load_tokenizer(settings: ModelSettings, folder: Path, say: Say) -> Any:
@@ -268,6 +185,17 @@ def _has_plain_memory(name: str, forward: Forward) -> bool:
 def _prefill_tokens(device: str) -> int:
     """How much of a prompt one step may read."""
     return CPU_PREFILL_TOKENS if device == "cpu" else PREFILL_TOKENS
+
+
+def _recommended(authors: Any) -> Sampling:
+    """By the `GenerationConfig` of a model."""
+    greedy = authors.do_sample is False
+    return Sampling(
+        temperature=0.0 if greedy else _first(authors.temperature, 1.0),
+        top_p=_first(authors.top_p, 1.0),
+        top_k=int(_first(authors.top_k, 0)),
+        repetition_penalty=_first(authors.repetition_penalty, 1.0),
+    )
 
 
 def _first(*values: float | None) -> float:
