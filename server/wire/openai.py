@@ -66,7 +66,7 @@ def _few(most: int, what: str) -> BeforeValidator:
 
     def check(found: Any) -> Any:
         if isinstance(found, dict) and len(found) > most:
-            raise fault(f"it has at most {most} {what}")
+            raise fault(f"it may have at most {most} {what}")
         return found
 
     return BeforeValidator(check)
@@ -129,7 +129,7 @@ class GenerationRequest(Request):
     @classmethod
     def _token_ids(cls, bias: dict[str, float] | None) -> dict[str, float] | None:
         if any(not token.isdecimal() or len(token) > 10 for token in bias or ()):
-            raise fault("its keys are token ids")
+            raise fault("its keys must be token ids")
         return bias
 
     @model_validator(mode="after")
@@ -203,6 +203,11 @@ class ChatRequest(GenerationRequest):
         return [tool.function for tool in self.tools or ()] or list(self.functions or ())
 
     @property
+    def has_form(self) -> bool:
+        """Whether there is more to an answer than text."""
+        return self.response_format is not None or bool(self.offered)
+
+    @property
     def choice(self) -> AnyChoice | None:
         """By either name."""
         if isinstance(self.function_call, FunctionChoice):
@@ -259,7 +264,12 @@ class EmbeddingRequest(Request):
         return _as_list(value)
 
 
-_BEYOND: Final = ("suffix", "audio", "web_search_options", "moderation")
+_BEYOND: Final = (
+    *("suffix", "audio", "web_search_options", "moderation"),
+    # vLLM's
+    *("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"),
+    *("continue_final_message", "min_tokens", "ignore_eos", "prompt_logprobs", "bad_words"),
+)
 
 
 def refuse_beyond_us(body: dict[str, Any]) -> None:
@@ -271,7 +281,7 @@ def refuse_beyond_us(body: dict[str, Any]) -> None:
 
 def _beyond(field: str) -> BadRequest:
     return BadRequest(
-        f"This model's engine does not support '{field}' yet.",
+        f"This model's engine does not support '{field}'.",
         param=field,
         code="unsupported_parameter",
     )

@@ -21,7 +21,7 @@ _CODES: Final = {
     "int_from_float": "invalid_type",
 }
 """By pydantic's names."""
-_REASONS: Final = {"model_type": "it is an object", "dict_type": "it is an object"}
+_REASONS: Final = {"model_type": "it must be an object", "dict_type": "it must be an object"}
 """Where pydantic's words would name our own classes, or Python's."""
 _LIMITS: Final = {
     "greater_than_equal": ("ge", "below_min_value"),
@@ -55,7 +55,8 @@ def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
     param = _path(detail["loc"], body) + context.get("at", "")
     if kind == "missing":
         return BadRequest(f"Missing required parameter: '{param}'.", param=param, code=code)
-    reason = _REASONS.get(kind) or detail["msg"].removeprefix("Value error, ").rstrip(".")
+    said = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    reason = _REASONS.get(kind) or said.rstrip(".")
     return BadRequest(f"Invalid value for '{param}': {reason}.", param=param, code=code)
 
 

@@ -30,5 +30,5 @@ class ResponseFormat(BaseModel):
     @model_validator(mode="after")
     def _with_its_schema(self) -> Self:
         if self.type == "json_schema" and self.json_schema is None:
-            raise ValueError("a json_schema comes with it")
+            raise ValueError("it must come with a json_schema")
         return self

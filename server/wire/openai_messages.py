@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from server.wire.openai_faults import clash, missing
+from server.wire.openai_faults import clash, fault, missing
 from server.wire.openai_parts import text_in
 from server.wire.openai_tools import CalledFunction, CallId, ToolCalls
 
@@ -22,7 +22,7 @@ class Message(BaseModel):
 
     role: Role
     content: str = ""
-    """May be absent where the model called something."""
+    """May be absent where the model called something; null in its own messages only."""
     name: str | None = Field(default=None, max_length=256)
     reasoning_content: str | None = None
     """What the model thought, as it was told: some models want it back."""
@@ -36,6 +36,14 @@ class Message(BaseModel):
     @classmethod
     def _text(cls, content: Any) -> Any:
         return text_in(content)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, message: Any) -> Any:
+        is_other = isinstance(message, dict) and message.get("role") != "assistant"
+        if is_other and message.get("content", "") is None:
+            raise fault("it must be a string or a list of parts", ".content")
+        return message
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -22,7 +22,7 @@ def text_in(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     if len(content) > MAX_PARTS:
-        raise fault(f"a message has at most {MAX_PARTS} parts")
+        raise fault(f"a message may have at most {MAX_PARTS} parts")
     return "".join(_text_of(part, at) for at, part in enumerate(content))
 
 
@@ -33,5 +33,5 @@ def _text_of(part: Any, at: int) -> str:
         raise fault(_NO_TEXT.format(str(kind)[:40]), f"[{at}]")
     text = part.get(field)
     if not isinstance(text, str):
-        raise fault(f"it is a string in a part of type {kind!r}", f"[{at}].{field}")
+        raise fault(f"it must be a string in a part of type {kind!r}", f"[{at}].{field}")
     return text

@@ -43,7 +43,7 @@ class FunctionDefinition(_Part):
     @classmethod
     def _of_an_object(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
         if schema and schema.get("type", "object") != "object":
-            raise fault("arguments are an object, so its type is 'object'", ".type")
+            raise fault("arguments are an object, so it must be 'object'", ".type")
         return schema
 
 

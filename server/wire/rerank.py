@@ -26,13 +26,13 @@ def _text_of(document: Any) -> Any:
         return document
     text = document.get("text")
     if not isinstance(text, str):
-        raise fault("it is a string in a document that is an object", ".text")
+        raise fault("it must be a string in a document that is an object", ".text")
     return text
 
 
 def _not_blank(query: str) -> str:
     if not query.strip():
-        raise fault("it is blank")
+        raise fault("it must not be blank")
     return query
 
 

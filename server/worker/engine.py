@@ -251,6 +251,11 @@ class Engine:
         """The prompt as the model reads it: `prepared.tokens` numbers of its own vocabulary."""
         raise BadRequest("This model does not generate text.", param="model")
 
+    async def learn(self, form: Form) -> None:
+        """What an answer of that form needs to begin: nothing is generated, and nobody who
+        generates waits for it. Raises `BadRequest` for one that cannot be kept to, and
+        `Overloaded`."""
+
     def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         """The answer, piece by piece. To leave the generator is to cancel, within one step.
 

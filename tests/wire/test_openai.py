@@ -77,7 +77,9 @@ def test_an_assistants_empty_content_is_empty_text() -> None:
     assert ChatRequest.model_validate(body).messages[0].content == ""
 
 
-@pytest.mark.parametrize("field", ["suffix", "audio", "moderation", "web_search_options"])
+@pytest.mark.parametrize(
+    "field", ["suffix", "audio", "moderation", "guided_json", "continue_final_message"]
+)
 def test_what_no_local_engine_can_do_is_refused(field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         refuse_beyond_us({field: [1]})

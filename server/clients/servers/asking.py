@@ -68,7 +68,7 @@ class Server:
         if said.status == OWN_GATEWAY and b"own_gateway" in said.body:
             raise OwnGateway(f"{self.url} is this very Shortline; requests would go in a circle")
         if said.status in (401, 403):
-            what = "it refused our key" if self.key else "it wants a key"
+            what = "it refused our key" if self.key else "it wants a key, so say which (--key-env)"
             raise KeyRefused(f"{self.url}: {what} ({said.status})")
         if 300 <= said.status < 400:
             raise BadAnswer(f"{self.url}: it redirects ({said.status}), which is not followed")

@@ -12,7 +12,7 @@ import torch
 from server.core.settings import ModelSettings
 from server.worker.batcher import Batcher, Group
 from server.worker.calls import CallStyle
-from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Style
+from server.worker.engine import Ask, Delta, Engine, Form, Prepared, Prompt, Style
 from server.worker.engines._answering import Begin, Forward, GeneratedAnswer
 from server.worker.engines._conversation import conversation_of, style_of
 from server.worker.engines._decoding import decoder_of, decoder_showing, marks_of
@@ -84,6 +84,9 @@ class BatchedEngine(Engine):
     def token_ids(self, prepared: Prepared) -> tuple[int, ...]:
         assert isinstance(prepared.inner, TokenPrompt)
         return prepared.inner.ids
+
+    async def learn(self, form: Form) -> None:
+        await self.grammars.compile(form)
 
     async def generate(self, prepared: Prepared, ask: Ask) -> AsyncGenerator[Delta, None]:
         assert isinstance(prepared.inner, TokenPrompt)

@@ -30,7 +30,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
-from server.core.errors import BadRequest, Internal, Unavailable
+from server.core.errors import BadRequest, Internal, Overloaded, Unavailable
 from server.worker.engine import AfterThought, Calls, Form, JsonSchema
 from server.worker.engines import _grammar_trial
 from server.worker.engines._call_grammar import written
@@ -50,7 +50,9 @@ from server.worker.engines._grammar_wish import (
 COMPILE_S = 20.0
 """Waiting for others included; a trial ends itself after `CPU_S` of work."""
 _TRIALS = 2
-"""At the same time."""
+"""At the same time,"""
+_MOST_WAITING = 8
+"""and so many more in line."""
 
 
 Spell = Callable[[Any, int, list[int]], LLTokenizer]
@@ -109,20 +111,15 @@ class Grammars:
     async def compile(self, form: Form) -> Grammar:
         """Cheap for a form that was seen lately. To be cancelled is to end the trial.
 
-        Raises `BadRequest` naming the schema's place and what is wrong with it, and `Unavailable`
-        if the machine is too busy to find out.
+        Raises `BadRequest` naming the schema's place and what is wrong with it, and `Overloaded`
+        or `Unavailable` if the machine is too busy to find out.
         """
         wish = wish_of(form)
         trial = trial_of(wish)
         key = sha256(f"{trial['lenient']}{trial['text']}".encode()).digest()
         found = self._known.get(key)
         if found is None:
-            try:
-                with anyio.fail_after(COMPILE_S):
-                    async with self._trials:
-                        found = self._known.get(key) or await self._compile(wish, trial)
-            except TimeoutError as error:
-                raise Unavailable("Too many schemas to compile.", retry_after_s=1) from error
+            found = await self._found(key, wish, trial)
             self._known.put(key, found, len(trial["text"]))
         if isinstance(found, str):
             raise await self._refusal(wish, found)
@@ -133,6 +130,17 @@ class Grammars:
         marks = wish.marks if isinstance(wish, AfterThought) else None
         thought_end = None if marks is None else self._specials.get(marks.end)
         return Grammar(found, closing, param_of(wish), thought_end)
+
+    async def _found(self, key: bytes, wish: Wish, trial: Trial) -> LLMatcher | str:
+        """In its turn. Raises `Overloaded` and `Unavailable`."""
+        if self._trials.statistics().tasks_waiting >= _MOST_WAITING:
+            raise Overloaded("Too many new schemas at once; try again.", retry_after_s=COMPILE_S)
+        try:
+            with anyio.fail_after(COMPILE_S):
+                async with self._trials:
+                    return self._known.get(key) or await self._compile(wish, trial)
+        except TimeoutError as error:
+            raise Unavailable("Too many schemas to compile.", retry_after_s=1) from error
 
     async def _refusal(self, wish: Wish, fault: str) -> BadRequest:
         """Names the one among several schemas that is at fault."""

@@ -13,8 +13,6 @@ from inspect import signature
 from itertools import chain
 from typing import Any
 
-from jinja2 import TemplateError
-
 from server.clients.conversation import build_prompt
 from server.core.errors import BadRequest
 from server.worker.call_style import PLAIN, derive_calls
@@ -118,7 +116,7 @@ class Prompter:
                 add_generation_prompt=True,
                 **chat.variables,
             )
-        except (TemplateError, TypeError, ValueError, LookupError) as error:
+        except Exception as error:  # templates of strangers fail in strange ways
             raise BadRequest(
                 f"This model's chat template does not take these messages: {error}",
                 param="messages",

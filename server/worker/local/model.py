@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from server.core.clock import Clock
@@ -40,12 +40,20 @@ class Model:
         self.created = int(clock.wall())
 
     @asynccontextmanager
-    async def turn(self, terms: Terms, receive: Receive) -> AsyncIterator[Patience]:
-        """A slot, for as long as the client stays and time is left.
+    async def turn(
+        self,
+        terms: Terms,
+        receive: Receive,
+        first: Callable[[], Awaitable[object]] | None = None,
+    ) -> AsyncIterator[Patience]:
+        """A slot, for as long as the client stays and time is left. `first`: what is done before
+        it is taken, because it may take long and needs none.
 
         The body must have been read. Raises `Overloaded`, `ClientLeft`, `UpstreamTimeout`.
         """
         with Patience(receive, self.drain, terms.whole_s) as limit:
+            if first is not None:
+                await first()
             async with self.slots.take(terms.gateway, terms.lane, terms.customer):
                 yield limit
 

@@ -14,6 +14,4 @@ def text_form(request: GenerationRequest) -> JsonObject | JsonSchema | None:
     named = wish.json_schema
     if wish.type == "json_object" or named is None or named.json_schema is None:
         return JsonObject()
-    if named.strict:
-        return JsonSchema(named.json_schema, strict=True)
-    return JsonSchema(closed(named.json_schema))
+    return JsonSchema(closed(named.json_schema), strict=bool(named.strict))

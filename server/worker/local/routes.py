@@ -15,15 +15,17 @@ from server.web.asgi import EVENT_STREAM, Receive, Scope, Send, send_json
 from server.web.patience import Patience
 from server.web.table import Routes
 from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
+from server.worker.engine import Ask, Prepared
 from server.worker.local.answer import Answer, choices_of
 from server.worker.local.ask import chat_ask, completion_ask, prompts
 from server.worker.local.bodies import read_request
 from server.worker.local.conversation import chat_of
 from server.worker.local.forms import ChatForm, CompletionForm, Json
 from server.worker.local.model import Model
+from server.worker.local.response_format import text_form
 from server.worker.local.stream import outlet
 from server.worker.local.vectors import embedding_list
-from server.worker.terms import terms_of
+from server.worker.terms import Terms, terms_of
 
 MODELS = "/v1/models"
 
@@ -49,16 +51,23 @@ class OpenAIRoutes:
         request = await read_request(ChatRequest, scope, receive)
         self._model.check(request.model, "chat")
         engine, terms = self._model.engine, terms_of(scope)
-        adapter = self._model.adapter(request.model)
-        async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
-            prepared = await self._model.prepare(chat_of(request))
-            marks = self._model.marks
-            wanted = chat_ask(request, prepared, engine.context_length, terms, marks)
-            ask = replace(wanted, adapter=adapter)
+        asked: list[tuple[Prepared, Ask]] = []
+
+        async def ready() -> None:
+            prepared, ask = await self._chat_ask(request, terms)
+            asked.append((prepared, ask))
+            if ask.form is not None:
+                await engine.learn(ask.form)
+
+        first = ready if request.has_form else None
+        async with outlet(scope, send) as out, self._model.turn(terms, receive, first) as limit:
+            if not asked:
+                await ready()
+            [(prepared, ask)] = asked
             answer = Answer(
                 ChatForm(logprobs=bool(request.logprobs), old_calls=request.functions is not None),
                 engine,
-                choices_of([prepared], [ask], request.n or 1, marks=marks),
+                choices_of([prepared], [ask], request.n or 1, marks=ask.marks),
                 id=new_id("chatcmpl"),
                 created=int(self._model.clock.wall()),
                 model=request.model,
@@ -72,12 +81,20 @@ class OpenAIRoutes:
             else:
                 await _send_whole(answer, send, limit)
 
+    async def _chat_ask(self, request: ChatRequest, terms: Terms) -> tuple[Prepared, Ask]:
+        model = self._model
+        prepared = await model.prepare(chat_of(request))
+        ask = chat_ask(request, prepared, model.engine.context_length, terms, model.marks)
+        return prepared, replace(ask, adapter=model.adapter(request.model))
+
     async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(CompletionRequest, scope, receive)
         self._model.check(request.model, "completions")
         engine, terms = self._model.engine, terms_of(scope)
         adapter = self._model.adapter(request.model)
-        async with outlet(scope, send) as out, self._model.turn(terms, receive) as limit:
+        form = text_form(request)
+        first = None if form is None else partial(engine.learn, form)
+        async with outlet(scope, send) as out, self._model.turn(terms, receive, first) as limit:
             prepared = [await self._model.prepare(prompt) for prompt in prompts(request)]
             asks = [
                 replace(completion_ask(request, p, engine.context_length, terms), adapter=adapter)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 import torch
 
-from server.core.errors import BadRequest, Internal, Unavailable
+from server.core.errors import BadRequest, Internal, Overloaded, Unavailable
 from server.worker.engine import JsonObject, JsonSchema
 from server.worker.engines import _grammar, _grammar_known, _grammar_trial
 from server.worker.engines._grammar import Constraint, Grammars
@@ -248,3 +248,33 @@ async def test_old_and_large_schemas_are_forgotten(
 async def test_json_objects_need_no_trial(tokenizer: Any, tried: list[str]) -> None:
     await Grammars(tokenizer, VOCABULARY, ENDS).compile(JsonObject())
     assert tried == []
+
+
+async def test_who_would_wait_too_long_is_told_at_once(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammars = Grammars(tokenizer, VOCABULARY, ENDS)
+    done = anyio.Event()
+
+    async def tried(trial: _grammar_trial.Trial) -> str:
+        await done.wait()
+        return ""
+
+    monkeypatch.setattr(_grammar, "_try", tried)
+    most = _grammar._TRIALS + _grammar._MOST_WAITING
+    refused: list[Overloaded] = []
+
+    async def ask(number: int) -> None:
+        try:
+            await grammars.compile(JsonSchema({"const": number}))
+        except Overloaded as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as group:
+        for number in range(most + 3):
+            group.start_soon(ask, number)
+        await anyio.wait_all_tasks_blocked()
+        assert len(refused) == 3
+        assert all(error.retry_after_s for error in refused)
+        done.set()
+    assert len(refused) == 3

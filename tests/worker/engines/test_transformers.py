@@ -314,3 +314,16 @@ async def test_a_template_is_told_more_than_messages(tmp_path: Path) -> None:
             assert caught.value.param == "chat_template_kwargs"
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ 1 / 0 }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"]
+)
+async def test_a_template_may_fail_in_any_way(tmp_path: Path, template: str) -> None:
+    engine = load(settings(make_tiny_llama(tmp_path, template=template)), Said())
+    try:
+        with pytest.raises(BadRequest) as caught:
+            await engine.prepare(Chat((Turn("user", "x"),)))
+        assert caught.value.param == "messages"
+    finally:
+        engine.close()

@@ -34,9 +34,9 @@ def read_input(given: Any, of: str) -> list[Json]:
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     if not isinstance(given, list) or not given:
-        raise bad("input", "it is a string, or a list of items that is not empty")
+        raise bad("input", "it must be a string, or a list of items that is not empty")
     if len(given) > MAX_MESSAGES:
-        raise bad("input", f"it has at most {MAX_MESSAGES} items")
+        raise bad("input", f"it may have at most {MAX_MESSAGES} items")
     return [_item(item, f"input[{at}]", f"{of}_i{at}") for at, item in enumerate(given)]
 
 
@@ -61,7 +61,7 @@ def _item(item: Any, at: str, id_end: str) -> Json:
 def _message(item: Json, at: str) -> Json:
     role = item.get("role")
     if role not in ROLES:
-        raise bad(f"{at}.role", f"it is one of {', '.join(ROLES)}")
+        raise bad(f"{at}.role", f"it must be one of {', '.join(ROLES)}")
     said = role == "assistant"
     content = _content(item.get("content"), f"{at}.content", "output_text" if said else None)
     return {"role": role, "status": _status(item, at), "content": content}
@@ -113,9 +113,9 @@ def _content(given: Any, at: str, bare: str | None) -> list[Json]:
     if isinstance(given, str):
         return [_said(given) if bare else {"type": "input_text", "text": given}]
     if not isinstance(given, list):
-        raise bad(at, "it is a string, or a list of parts")
+        raise bad(at, "it must be a string, or a list of parts")
     if len(given) > MAX_PARTS:
-        raise bad(at, f"it has at most {MAX_PARTS} parts")
+        raise bad(at, f"it may have at most {MAX_PARTS} parts")
     return [_part(part, f"{at}[{number}]", bare) for number, part in enumerate(given)]
 
 
@@ -144,7 +144,7 @@ def _image(part: Json, at: str) -> Json:
         raise bad(f"{at}.file_id", _NO_FILES)
     detail = "auto" if part.get("detail") is None else part["detail"]
     if detail not in DETAILS:
-        raise bad(f"{at}.detail", f"it is one of {', '.join(DETAILS)}")
+        raise bad(f"{at}.detail", f"it must be one of {', '.join(DETAILS)}")
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else url  # as chats have it
     url = _text({"image_url": url}, "image_url", at)
@@ -163,7 +163,7 @@ def _texts(given: Any, at: str, kind: str) -> list[Json]:
     if given is None:
         return []
     if not isinstance(given, list) or len(given) > MAX_PARTS:
-        raise bad(at, f"it is a list of at most {MAX_PARTS} parts")
+        raise bad(at, f"it must be a list of at most {MAX_PARTS} parts")
     found = []
     for number, part in enumerate(given):
         if not isinstance(part, dict):
@@ -175,7 +175,7 @@ def _texts(given: Any, at: str, kind: str) -> list[Json]:
 def _status(item: Json, at: str) -> str:
     status = "completed" if item.get("status") is None else item["status"]
     if status not in STATUSES:
-        raise bad(f"{at}.status", f"it is one of {', '.join(STATUSES)}")
+        raise bad(f"{at}.status", f"it must be one of {', '.join(STATUSES)}")
     return str(status)
 
 
@@ -184,7 +184,7 @@ def _text(holder: Json, name: str, at: str, most: int | None = None) -> str:
     if value is None:
         raise missing(f"{at}.{name}")
     if not isinstance(value, str):
-        raise bad(f"{at}.{name}", "it is a string")
+        raise bad(f"{at}.{name}", "it must be a string")
     if most is not None and not 0 < len(value) <= most:
         raise bad(f"{at}.{name}", f"it has 1 to {most} characters")
     return value

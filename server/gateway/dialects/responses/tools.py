@@ -52,12 +52,12 @@ def check_choice(choice: Any, tools: list[FunctionTool]) -> Any:
         return "auto"
     if isinstance(choice, str):
         if choice not in CHOICES:
-            raise bad("tool_choice", f"it is one of {', '.join(CHOICES)}, or an object")
+            raise bad("tool_choice", f"it must be one of {', '.join(CHOICES)}, or an object")
         if choice == "required" and not tools:
             raise bad("tool_choice", "there are no tools to call")
         return choice
     if not isinstance(choice, dict):
-        raise bad("tool_choice", "it is a word or an object")
+        raise bad("tool_choice", "it must be a word or an object")
     kind = choice.get("type")
     if kind == "function":
         _check_known(choice, tools, "tool_choice.name")
@@ -84,7 +84,7 @@ def _allowed(choice: Json, tools: list[FunctionTool]) -> Json:
     if mode not in ("auto", "required"):
         raise bad("tool_choice.mode", "it is auto or required")
     if not isinstance(allowed, list) or not allowed or len(allowed) > MAX_TOOLS:
-        raise bad("tool_choice.tools", f"it is a list of 1 to {MAX_TOOLS} tools")
+        raise bad("tool_choice.tools", f"it must be a list of 1 to {MAX_TOOLS} tools")
     refuse_hosted(allowed)
     for at, tool in enumerate(allowed):
         _check_known(tool, tools, f"tool_choice.tools[{at}].name")
