@@ -51,7 +51,7 @@ def test_a_server_that_joined_comes_and_goes_and_stays_over_a_kill_until_it_leav
             told = command(first, "join", f"http://127.0.0.1:{port}", "--name", "second")
             assert told.returncode == 0, told.stdout + told.stderr
             assert "second (shortline) has joined" in told.stdout
-            until(lambda: models(here) == ["echo", "far"], 15)
+            until(lambda: models(here) == ["echo", "far"], 1)  # gateways hear of it within that
             assert "one two three" in says(here)
             own = command(first, "join", here.base_url)
             assert (own.returncode, "in a circle" in own.stdout) == (2, True)

@@ -29,6 +29,8 @@ from server.wire.process import Join, Leave, Wish
 
 DONE, UNHEARD, REFUSED, NOT_RUNNING = 0, 1, 2, 3
 _PROVIDER = worker_of("")
+UP_S = 10.0
+"""How long `join` waits until what it has joined can be asked."""
 
 
 def join(home: Home, flags: Namespace, environ: Mapping[str, str]) -> int:
@@ -50,6 +52,8 @@ def join(home: Home, flags: Namespace, environ: Mapping[str, str]) -> int:
     models = ", ".join(found.models) if found else ""
     what = f" ({found.label})" if found else ""
     _say(f"{server.name}{what} has joined: {server.url}\nIts models: {models or 'none yet'}")
+    if models and not _is_up(home, server.name):
+        _say("They can be asked in a moment; `startup.py status` says when.")
     return DONE
 
 
@@ -141,6 +145,18 @@ def _done(home: Home, wish: Wish, is_so: Callable[[JoinedFile], bool]) -> bool:
             return True
         time.sleep(0.05)
     _say(f"The launcher has not done it; its log says why: {home.log_of('launcher')}")
+    return False
+
+
+def _is_up(home: Home, name: str) -> bool:
+    """Whether what it serves can be asked, or could soon enough to wait for it."""
+    end = time.monotonic() + UP_S
+    while time.monotonic() < end:
+        state = read_state(home.state_file)
+        children = state.children if state is not None else ()
+        if any(one.name == worker_of(name) and one.routing == "ready" for one in children):
+            return True
+        time.sleep(0.05)
     return False
 
 

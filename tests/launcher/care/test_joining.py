@@ -15,11 +15,12 @@ from server.clients.joined import JoinedFile
 from server.launcher.care import joining
 from server.launcher.care.joining import join, leave
 from server.launcher.cli import build_parser
+from server.launcher.running.guests import worker_of
 from server.launcher.running.inbox import take_wishes
-from server.launcher.running.state import start_of, write_state
+from server.launcher.running.state import read_state, start_of, write_state
 from server.launcher.setup.home import Home
 from server.wire.fleet import FLEET_HEADER
-from server.wire.launcher import ChildState, LauncherState
+from server.wire.launcher import ChildState, LauncherState, Routing
 from server.wire.process import Join, Leave
 from tests.fakes.servers import FakeServer
 from tests.fakes.upstream import Upstream, upstream
@@ -43,7 +44,8 @@ def running(home: Home) -> Home:
 
 
 @contextmanager
-def launcher(home: Home) -> Iterator[None]:
+def launcher(home: Home, routing: Routing = "ready") -> Iterator[None]:
+    """`routing`: of who joins."""
     over = threading.Event()
 
     def obey() -> None:
@@ -52,6 +54,12 @@ def launcher(home: Home) -> Iterator[None]:
             for wish in take_wishes(home.wishes):
                 if isinstance(wish, Join):
                     file.add(wish.join)
+                    state = read_state(home.state_file)
+                    assert state is not None
+                    name = worker_of(wish.join.name)
+                    child = ChildState(name=name, role="online_api", routing=routing)
+                    children = (*state.children, child)
+                    write_state(state.model_copy(update={"children": children}), home.state_file)
                 elif isinstance(wish, Leave):
                     file.remove(wish.leave)
             time.sleep(0.01)
@@ -92,12 +100,21 @@ def test_a_server_joins_and_leaves(running: Home, capsys: pytest.CaptureFixture[
         assert asked(running, server.url, "--name", "gpu", "--key-env", "GPU", GPU="sk-1") == 0
         said = capsys.readouterr().out
         assert "gpu (vllm 0.11.0) has joined" in said
-        assert "Its models: a, b" in said
+        assert said.endswith("Its models: a, b\n"), "they can be asked"
         assert server.received[0].header(FLEET_HEADER) == "ours"
         assert asked(running, server.url) == 2
         assert "has joined already, as 'gpu'" in capsys.readouterr().out
         assert leave(running, "gpu") == 0
         assert leave(running, "gpu") == 2
+
+
+def test_who_is_not_up_yet_is_said_to_be_on_the_way(
+    running: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "UP_S", 0.1)
+    with serving(FakeServer("vllm", ["a"])) as server, launcher(running, "absent"):
+        assert asked(running, server.url, "--name", "gpu") == 0
+    assert "They can be asked in a moment" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
