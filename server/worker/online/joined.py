@@ -84,5 +84,6 @@ class Joined:
         registration = self._offer.of(found)
         self._tokens.kind = found.kind
         self._tokens.models = {name: registration.context_of(name) for name in found.models}
-        self._relay.offer({name: name for name in found.models})
+        names = {name: name for name in found.models}
+        self._relay.offer(names, known=found.kind != "openai")
         return registration

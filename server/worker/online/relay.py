@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import SecretStr
@@ -55,6 +55,13 @@ _MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 _TRANSLATED = TRANSLATED_HEADER.encode()
 
 
+ID_HEADER: Final = b"x-request-id"
+"""For the provider's own log."""
+STRANGERS_ID_HEADER: Final = b"x-client-request-id"
+"""OpenAI's name for it. Some servers, llama-cpp-python's among them, refuse every request whose
+`x-request-id` is no UUID."""
+
+
 class ProviderRelay:
     """`upstream_names`: our name of each model to the provider's."""
 
@@ -74,14 +81,16 @@ class ProviderRelay:
         self._headers = authorised(settings, key)
         self._redact = Redactor(key)
         self._names = upstream_names
+        self._id_header = ID_HEADER
         self._slots = slots
         self._drain = drain
         self.not_there: Callable[[], None] = lambda: None
         """Called when the provider could not be reached."""
 
-    def offer(self, upstream_names: Mapping[str, str]) -> None:
-        """Its models are these from now on."""
+    def offer(self, upstream_names: Mapping[str, str], *, known: bool = True) -> None:
+        """Its models are these from now on. `known`: whether we know what kind of server it is."""
         self._names = upstream_names
+        self._id_header = ID_HEADER if known else STRANGERS_ID_HEADER
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -125,7 +134,7 @@ class ProviderRelay:
     ) -> None:
         """Until its answer is passed on, what goes wrong at the provider becomes typed errors."""
         try:
-            own_id = (b"x-request-id", passage.request_id.encode())  # for the provider's own log
+            own_id = (self._id_header, passage.request_id.encode())
             async with self._pool.request(path, body, self._headers, more=(own_id,)) as answer:
                 await self._pass_on(answer, send, limit, passage)
         except TransportError as error:

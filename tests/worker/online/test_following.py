@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from server.clients.servers.found import Kind
 from server.core.provider_settings import ProviderSettings
 from server.web.drain import Drain
 from server.wire.fleet import SECRET_HEADER, WorkerRef, WorkerView
@@ -175,3 +176,22 @@ async def test_our_own_gateway_is_waited_for_and_never_joined() -> None:
     async with upstream(own) as server, started(server.url) as worker:
         assert "in a circle" in worker.reports[0].detail
         assert worker.models() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("vllm", "x-request-id"), ("openai", "x-client-request-id")]
+)
+async def test_a_server_is_told_the_requests_id_in_a_header_that_it_takes(
+    kind: Kind, name: str
+) -> None:
+    """One that nobody knows may refuse what is no UUID, as llama-cpp-python's does."""
+    fake = FakeServer(kind, ["a"])
+    async with upstream(fake.script) as server, started(server.url) as worker:
+        await until(lambda: worker.models() == ["a"])
+        ask = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
+        headers = {"x-request-id": "req-mine"}
+        answer = await worker.http.post("/v1/chat/completions", json=ask, headers=headers)
+        assert answer.status_code == 200, answer.text
+        asked = next(one for one in server.received if one.head.startswith(b"POST"))
+        told = {one: asked.header(one) for one in ("x-request-id", "x-client-request-id")}
+        assert told == dict.fromkeys(told) | {name: "req-mine"}
