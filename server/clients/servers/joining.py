@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -24,7 +25,7 @@ def check_free(
 ) -> None:
     """`names`: those of providers. Raises `Conflict`."""
     for other in others:
-        if other.url == server.url:
+        if _place(other.url) == _place(server.url):
             raise Conflict(
                 f"{server.url} has joined already, as {other.name!r}.", code="server_joined"
             )
@@ -35,6 +36,13 @@ def check_free(
             f"The name {server.name!r} is taken; give the server another one.",
             code="server_name_taken",
         )
+
+
+def _place(url: str) -> str:
+    """The same for all names of this machine's loopback."""
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname in ("localhost", "::1") else parts.hostname or ""
+    return f"{parts.scheme}://{host}:{parts.port}{parts.path}"
 
 
 async def look_at(
