@@ -9,7 +9,7 @@ https://docs.anthropic.com/en/api/messages
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -118,7 +118,18 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
             "answer that was begun for it.",
             param="messages",
         )
+    _check_choice(asked.tool_choice, [tool.name for tool in asked.tools or ()])
     return asked
+
+
+def _check_choice(choice: ToolChoice | OneTool | None, tools: Sequence[str]) -> None:
+    """Raises `BadRequest` where one is demanded that is not there."""
+    if choice is None or choice.type in ("auto", "none"):
+        return
+    if not tools:
+        raise BadRequest("tool_choice: There are no tools to choose from.", param="tool_choice")
+    if isinstance(choice, OneTool) and choice.name not in tools:
+        raise BadRequest(f"tool_choice: There is no tool {choice.name!r}.", param="tool_choice")
 
 
 def _blocks_in(messages: object) -> int:

@@ -31,6 +31,9 @@ def test_what_anthropics_clients_send_beside_it_all_is_ignored() -> None:
     assert asked.temperature == 1.0
 
 
+TOOL: Json = {"name": "a", "input_schema": {"type": "object"}}
+
+
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [
@@ -82,6 +85,11 @@ def test_what_anthropics_clients_send_beside_it_all_is_ignored() -> None:
         ({"tool_choice": "auto"}, "tool_choice"),
         ({"tool_choice": {"type": "some"}}, "tool_choice"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "other"}},
+            "tool_choice",
+        ),
         ({"thinking": {"type": "deep"}}, "thinking.type"),
         ({"mcp_servers": [{"url": "x"}]}, "mcp_servers"),
         ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
