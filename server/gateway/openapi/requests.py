@@ -81,8 +81,13 @@ def _drop_titles(schema: Schema) -> None:
 
 
 def _widen_messages(schemas: dict[str, Schema]) -> None:
-    """A validator of `Message` also takes parts, and null for nothing."""
-    fields = schemas["Message"]["properties"]
+    """A validator of `Message` also takes parts; null, or nothing, of the model's own alone."""
+    message = schemas["Message"]
+    fields = message["properties"]
+    message["anyOf"] = [
+        {"properties": {"role": {"const": "assistant"}}},
+        {"properties": {"content": {"type": ["string", "array"]}}, "required": ["content"]},
+    ]
     parts = {"type": "array", "items": _TEXT_PART, "maxItems": MAX_PARTS}
     fields["content"] = {"anyOf": [{"type": "string"}, parts, {"type": "null"}]}
 
@@ -120,6 +125,8 @@ def _tokenize_request(schemas: dict[str, Schema]) -> Schema:
         "properties": {
             "model": chat["model"],
             "messages": chat["messages"],
+            "tools": chat["tools"],
+            "chat_template_kwargs": chat["chat_template_kwargs"],
             "prompt": {"type": "string"},
             "return_token_strs": {"type": ["boolean", "null"]},
         },

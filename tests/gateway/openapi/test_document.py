@@ -70,6 +70,8 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (ChatRequest, {"model": "m", "messages": []}),
     (ChatRequest, {"model": "m", "messages": [{"role": "robot", "content": "x"}]}),
     (ChatRequest, {"model": "m", "messages": [{"role": "user", "content": None}]}),
+    (ChatRequest, {"model": "m", "messages": [{"role": "user"}]}),
+    (ChatRequest, {"model": "m", "messages": [{"role": "assistant", "content": None}]}),
     (ChatRequest, {"model": "m", "messages": [{"role": "user", "content": 5}]}),
     (
         ChatRequest,
