@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.core.settings import ModelSettings
-from server.worker.engines._weights import find_model
+from server.worker.weights.files import find_model
 
 POSITIONS = 128
 

@@ -15,7 +15,7 @@ from server.core.settings.model import UNCHECKED, WITHOUT_WEIGHTS, ModelSettings
 CACHE_TOKENS: Final = 2048
 """Of each slot, for which there shall be room: more texts at once wait, or are read again."""
 KEPT_BYTES: Final = 256 * 2**20
-"""Of texts that nobody is answering any more (`worker/engines/_groups.py`)."""
+"""Of texts that nobody is answering any more (`worker/batch/groups.py`)."""
 PROCESS_BYTES: Final = 400 * 2**20
 """Of a worker that has loaded nothing yet: Python, torch and transformers."""
 CUDA_BYTES: Final = 600 * 2**20
@@ -70,7 +70,7 @@ def need_of(settings: ModelSettings, folder: Path | None, device: str) -> Need |
 
 
 def _width(settings: ModelSettings, device: str) -> int | None:
-    """Bytes of each number once it is loaded; None: as in the files (`engines/_device.py`)."""
+    """Bytes of each number once it is loaded; None: as in the files (`weights/device.py`)."""
     if settings.dtype != "auto":
         return _WIDTHS[settings.dtype]
     return 4 if device == "cpu" else None

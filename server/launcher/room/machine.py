@@ -39,7 +39,7 @@ def gpus() -> list[Room]:
 
 
 def device_of(model: ModelSettings, there: Sequence[Room]) -> str:
-    """As its worker will choose it (`worker/engines/_device.py`). `there`: the GPUs."""
+    """As its worker will choose it (`worker/weights/device.py`). `there`: the GPUs."""
     if model.device != "auto":
         return model.device
     if there and not _torch_version().endswith("+cpu"):

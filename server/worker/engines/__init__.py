@@ -12,9 +12,9 @@ from typing import Final
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
+from server.worker.adapters.files import check_adapters
 from server.worker.engine import Engine, Load, Say
-from server.worker.engines._adapter_files import check_adapters
-from server.worker.engines._weights import check_place
+from server.worker.weights.files import check_place
 
 _NOT_EVERYWHERE: Final = ("adapters", "quantization")
 """Settings that an engine's file has in `TAKES`, where it understands them."""

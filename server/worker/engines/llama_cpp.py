@@ -24,16 +24,16 @@ import torch
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.process import Report
+from server.worker.batch.engine import BatchedEngine, Runner, Vocabulary
+from server.worker.batch.sampling import Sampling
 from server.worker.engine import Say
-from server.worker.engines._batched import BatchedEngine, Runner, Vocabulary
-from server.worker.engines._context import check_context
-from server.worker.engines._gguf import find_gguf
-from server.worker.engines._gguf_words import Words, spell
-from server.worker.engines._grammar import Grammars
-from server.worker.engines._llama import Context, Model
-from server.worker.engines._places import Places, Rows
-from server.worker.engines._sampling import Sampling
-from server.worker.engines._weights import reason
+from server.worker.forms.grammar import Grammars
+from server.worker.gguf.files import find_gguf
+from server.worker.gguf.llama import Context, Model
+from server.worker.gguf.places import Places, Rows
+from server.worker.gguf.words import Words, spell
+from server.worker.weights.context import check_context
+from server.worker.weights.files import reason
 
 log = logging.getLogger(__name__)
 

@@ -30,12 +30,12 @@ from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.process import Report
 from server.worker.engine import Engine, Reranked, Say
-from server.worker.engines._context import check_context, positions_of
-from server.worker.engines._device import one_device, pick_device, pick_dtype
-from server.worker.engines._progress import told_weights
-from server.worker.engines._room import check_room
-from server.worker.engines._weights import find_model, reason
 from server.worker.stepper import Stepper
+from server.worker.weights.context import check_context, positions_of
+from server.worker.weights.device import one_device, pick_device, pick_dtype
+from server.worker.weights.files import find_model, reason
+from server.worker.weights.progress import told_weights
+from server.worker.weights.room import check_room
 
 BATCH = 32
 CPU_STEP_CHARS = 4_096

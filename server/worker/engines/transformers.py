@@ -23,20 +23,20 @@ from transformers.utils import logging as transformers_log
 from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
+from server.worker.adapters.rows import Use, load_adapters, no_adapters, try_adapters
+from server.worker.batch.answering import Forward
+from server.worker.batch.engine import BatchedEngine, Runner, Vocabulary
+from server.worker.batch.groups import Apart, Together
+from server.worker.batch.sampling import Sampling
+from server.worker.batch.scores import bytes_by
 from server.worker.engine import Ask, Delta, Engine, Prepared, Say
-from server.worker.engines._adapters import Use, load_adapters, no_adapters, try_adapters
-from server.worker.engines._answering import Forward
-from server.worker.engines._batched import BatchedEngine, Runner, Vocabulary
-from server.worker.engines._context import NO_LIMIT, check_context, context_of
-from server.worker.engines._device import pick_device, pick_dtype, placement
-from server.worker.engines._grammar import Grammars
-from server.worker.engines._groups import Apart, Together
-from server.worker.engines._progress import told_weights
-from server.worker.engines._quantised import quantisation
-from server.worker.engines._room import check_room
-from server.worker.engines._sampling import Sampling
-from server.worker.engines._scores import bytes_by
-from server.worker.engines._weights import find_model, reason
+from server.worker.forms.grammar import Grammars
+from server.worker.weights.context import NO_LIMIT, check_context, context_of
+from server.worker.weights.device import pick_device, pick_dtype, placement
+from server.worker.weights.files import find_model, reason
+from server.worker.weights.progress import told_weights
+from server.worker.weights.quantised import quantisation
+from server.worker.weights.room import check_room
 
 TAKES: Final = frozenset({"adapters", "quantization"})
 """Settings that not every engine understands."""

@@ -18,8 +18,8 @@ from server.wire.lanes import LANES, Lane
 from server.worker.calls import Call, Function
 from server.worker.engine import Ask, Chat, Engine, JsonSchema, Prepared, Text, Turn
 from server.worker.engines import transformers as engine_file
-from server.worker.engines._prompts import Prompter, TokenPrompt
 from server.worker.engines.transformers import load
+from server.worker.prompts.tokenizing import Prompter, TokenPrompt
 from server.worker.turns import Turns
 from tests.fakes import templates
 from tests.fakes.engines import Said

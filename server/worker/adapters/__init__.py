@@ -1,0 +1,1 @@
+"""LoRA adapters: models of their own over one that is loaded once."""

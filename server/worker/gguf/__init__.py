@@ -1,0 +1,1 @@
+"""Models of llama.cpp: their files, their words and the texts in a context."""

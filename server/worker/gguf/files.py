@@ -1,0 +1,82 @@
+"""Where a GGUF file is: named, alone in its folder, or on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from server.core.errors import StartError
+from server.core.settings import ModelSettings
+from server.wire.process import Report
+from server.worker.engine import Say
+from server.worker.weights.files import reason
+
+_HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_PART: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+"""Of a model in several files; llama.cpp finds the others beside the first."""
+_BESIDE: Final = "mmproj"
+"""Begins the name of what makes pictures into tokens, which stands beside many models."""
+
+
+def find_gguf(settings: ModelSettings, say: Say) -> Path:
+    """The file, or the first one of a model in parts. Raises `StartError`."""
+    place = Path(settings.path).expanduser()
+    wanted = str(settings.options.get("file", ""))
+    if place.is_file():
+        return place
+    if place.is_dir():
+        return _in_folder(settings.name, place, wanted)
+    if settings.path.endswith(".gguf") or not _HUB_NAME.fullmatch(settings.path):
+        raise StartError(f"model {settings.name!r}: there is no file or folder {settings.path}")
+    if not wanted:
+        raise StartError(
+            f"model {settings.name!r}: {settings.path!r} is no folder here; to fetch it from the "
+            "hub, name one of its files in options.file"
+        )
+    return _from_hub(settings, wanted, say)
+
+
+def _in_folder(model: str, folder: Path, wanted: str) -> Path:
+    if wanted:
+        if not (folder / wanted).is_file():
+            raise StartError(f"model {model!r}: there is no file {wanted} in {folder}")
+        return folder / wanted
+    found = sorted(file for file in folder.glob("*.gguf") if _begins(file.name))
+    if not found:
+        raise StartError(f"model {model!r}: there is no *.gguf in the folder {folder}")
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise StartError(
+            f"model {model!r}: {folder} has several models; name one in options.file: {names}"
+        )
+    return found[0]
+
+
+def _begins(name: str) -> bool:
+    part = _PART.search(name)
+    return not name.startswith(_BESIDE) and (part is None or int(part[1]) == 1)
+
+
+def _from_hub(settings: ModelSettings, wanted: str, say: Say) -> Path:
+    from huggingface_hub import snapshot_download  # costs 0.3 s; a file here has no use for it
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    files = [_PART.sub(r"-*-of-\2.gguf", wanted)]
+    try:
+        found = Path(snapshot_download(settings.path, local_files_only=True)) / wanted
+        if found.is_file():
+            return found
+    except LocalEntryNotFoundError:
+        pass
+    say(Report(state="loading", detail=f"downloading {wanted} of {settings.path} from the hub"))
+    try:
+        found = Path(snapshot_download(settings.path, allow_patterns=files)) / wanted
+    except Exception as error:
+        raise StartError(
+            f"model {settings.name!r}: {settings.path!r} is no folder here, and its file {wanted} "
+            f"cannot be downloaded ({reason(error)})"
+        ) from error
+    if not found.is_file():
+        raise StartError(f"model {settings.name!r}: {settings.path} has no file {wanted}")
+    return found

@@ -1,0 +1,1 @@
+"""What models read: conversations by their templates, and texts as tokens."""
