@@ -9,13 +9,18 @@ locks. An answer that its consumer left is gone before the next step.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from server.core.errors import Unavailable
 from server.wire.lanes import LANES, Lane
+from server.worker.seats import End, Post, Seat
 from server.worker.turns import Turns
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,18 +68,28 @@ class Group(Protocol[A, S_co]):
 class Batcher(Generic[A, S, T]):
     """`close` it; its thread is a daemon, so a process in trouble can still end."""
 
-    def __init__(self, name: str, group: Group[A, S], *, max_ahead: int = MAX_AHEAD) -> None:
+    def __init__(
+        self,
+        name: str,
+        group: Group[A, S],
+        *,
+        failed: Callable[[str], None] = log.critical,
+        max_ahead: int = MAX_AHEAD,
+    ) -> None:
+        """`failed`: told why, by the thread, when it ends without having been asked to."""
         self._group = group
+        self._failed = failed
+        self._chores: deque[Callable[[], None]] = deque()
         self._together = _Together()
-        self._turns: Turns[_Seat[A, T] | _Together] = Turns()
-        self._joined: dict[A, _Seat[A, T]] = {}
-        self._resting: list[_Seat[A, T]] = []
+        self._turns: Turns[Seat[A, T] | _Together] = Turns()
+        self._joined: dict[A, Seat[A, T]] = {}
+        self._resting: list[Seat[A, T]] = []
         """Their consumers are slow."""
         self._changed = threading.Condition()
         self._closing = False
         self._news = False
         """Somebody has left or caught up since we looked."""
-        self._post: _Post[A, T] = _Post()
+        self._post: Post[A, T] = Post()
         self._max_ahead = max_ahead
         self.steps_after_cancel = 0
         """Tokens that nobody wanted any more; never more than one for each answer."""
@@ -83,7 +98,7 @@ class Batcher(Generic[A, S, T]):
 
     async def run(self, answer: A, lane: Lane, customer: str) -> AsyncGenerator[T, None]:
         """What it adds, piece by piece. To leave is to cancel."""
-        seat: _Seat[A, T] = _Seat(answer, lane, customer, asyncio.get_running_loop())
+        seat: Seat[A, T] = Seat(answer, lane, customer, asyncio.get_running_loop())
         with self._changed:
             if self._closing:
                 raise Unavailable("This worker is shutting down.", retry_after_s=1)
@@ -92,7 +107,7 @@ class Batcher(Generic[A, S, T]):
         try:
             while True:
                 piece = await seat.pieces.get()
-                if isinstance(piece, _End):
+                if isinstance(piece, End):
                     if piece.error is not None:
                         raise piece.error
                     return
@@ -103,6 +118,11 @@ class Batcher(Generic[A, S, T]):
         finally:
             seat.cancelled = True
             self._wake()
+
+    def between_steps(self, chore: Callable[[], None]) -> None:
+        """Done by the thread before its next step, since nothing else may touch the model."""
+        self._chores.append(chore)
+        self._wake()
 
     def close(self) -> None:
         """Cancel every answer and end the thread."""
@@ -119,18 +139,38 @@ class Batcher(Generic[A, S, T]):
     # the thread --------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self._run_model()
+        except BaseException as error:
+            log.exception("the thread of the model has failed")
+            self._let_all_go(Unavailable("The model has failed; it is being loaded anew."))
+            self._failed(f"the model has failed: {type(error).__name__}: {error}")
+
+    def _run_model(self) -> None:
         while (turn := self._next()) is not None:
             if isinstance(turn, _Together):
                 self._go_on()
             else:
                 self._read(turn)
             self._post.send()
-        reading = [seat for seat in self._turns.jobs if isinstance(seat, _Seat)]
-        for seat in (*reading, *self._joined.values(), *self._resting):
+        for seat in self._seats():
             self._end(seat, Unavailable("This worker is shutting down.", retry_after_s=1))
         self._post.send()
 
-    def _next(self) -> _Seat[A, T] | _Together | None:
+    def _let_all_go(self, why: Unavailable) -> None:
+        """The model is not touched: it may be what has failed."""
+        with self._changed:
+            self._closing = True
+            seats = self._seats()
+        for seat in seats:
+            self._post.put(seat, End(why))
+        self._post.send()
+
+    def _seats(self) -> list[Seat[A, T]]:
+        reading = [seat for seat in self._turns.jobs if isinstance(seat, Seat)]
+        return [*reading, *self._joined.values(), *self._resting]
+
+    def _next(self) -> Seat[A, T] | _Together | None:
         """Whose turn it is, waiting for one; None at the end."""
         while True:
             self._look_around()
@@ -147,6 +187,8 @@ class Batcher(Generic[A, S, T]):
 
     def _look_around(self) -> None:
         """Who has left goes, who is slow rests, who has rested goes on."""
+        while self._chores:
+            self._chores.popleft()()
         for seat in [*self._joined.values(), *self._resting]:
             if seat.cancelled:
                 self._end(seat)
@@ -159,7 +201,7 @@ class Batcher(Generic[A, S, T]):
             self._join(seat)
         self._count_together()
 
-    def _read(self, seat: _Seat[A, T]) -> None:
+    def _read(self, seat: Seat[A, T]) -> None:
         if seat.cancelled:
             self._leave_turns(seat)
             self._end(seat)
@@ -181,7 +223,7 @@ class Batcher(Generic[A, S, T]):
         else:
             self._join(seat)
 
-    def _join(self, seat: _Seat[A, T]) -> None:
+    def _join(self, seat: Seat[A, T]) -> None:
         try:
             self._group.join(seat.answer)
         except Exception as error:  # noqa: BLE001 - there is no room: it belongs to the consumer
@@ -208,15 +250,15 @@ class Batcher(Generic[A, S, T]):
                 if answer.ended:
                     self._end(seat)
 
-    def _end(self, seat: _Seat[A, T], error: BaseException | None = None) -> None:
+    def _end(self, seat: Seat[A, T], error: BaseException | None = None) -> None:
         self._joined.pop(seat.answer, None)
         if seat in self._resting:
             self._resting.remove(seat)
         self._group.end(seat.answer)
-        self._post.put(seat, _End(error))
+        self._post.put(seat, End(error))
         self._count_together()
 
-    def _leave_turns(self, seat: _Seat[A, T]) -> None:
+    def _leave_turns(self, seat: Seat[A, T]) -> None:
         with self._changed:
             self._turns.leave(seat)
 
@@ -232,11 +274,6 @@ class Batcher(Generic[A, S, T]):
                 (self._turns.join if seats else self._turns.leave)(together)
 
 
-class _End:
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
 class _Together:
     """All that are past their prompts, as one of those that take turns."""
 
@@ -247,52 +284,3 @@ class _Together:
         self.lane: Lane = "normal"
         self.due = 0.0
         self.present = False
-
-
-class _Seat(Generic[A, T]):
-    """One answer and its consumer, who writes `taken` and `cancelled`; the thread writes `made`."""
-
-    paused = False
-    opening = True
-
-    def __init__(
-        self, answer: A, lane: Lane, customer: str, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.answer = answer
-        self.lane = lane
-        self.customer = customer
-        self.due = 0.0
-        self.pieces: asyncio.Queue[T | _End] = asyncio.Queue()
-        self.made = 0
-        self.taken = 0
-        self.cancelled = False
-        self.loop = loop
-
-    @property
-    def ahead(self) -> int:
-        """How many pieces wait for the consumer."""
-        return self.made - self.taken
-
-
-class _Post(Generic[A, T]):
-    """What a step has made for all consumers, told to each of their loops at once: to wake a loop
-    costs more than a token."""
-
-    def __init__(self) -> None:
-        self._held: dict[asyncio.AbstractEventLoop, list[tuple[_Seat[A, T], T | _End]]] = {}
-
-    def put(self, seat: _Seat[A, T], piece: T | _End | None) -> None:
-        if piece is not None:
-            seat.made += 1
-            self._held.setdefault(seat.loop, []).append((seat, piece))
-
-    def send(self) -> None:
-        held, self._held = self._held, {}
-        for loop, pieces in held.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_hand_out, pieces)
-
-
-def _hand_out(pieces: list[tuple[_Seat[A, T], T | _End]]) -> None:
-    for seat, piece in pieces:
-        seat.pieces.put_nowait(piece)

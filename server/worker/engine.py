@@ -225,6 +225,10 @@ class Style:
         return self.no_system + prompt.removeprefix(self.empty_system)
 
 
+def _unheard(why: str) -> None:
+    """Nobody has asked to be told."""
+
+
 class Engine:
     """Base of all engines; an engine overrides what its `abilities` promise.
 
@@ -239,6 +243,8 @@ class Engine:
     """Tokens generated for somebody who had left; never more than one for each who leaves."""
     generated: int = 0
     """Tokens of all answers so far, those of the end marks included."""
+    when_failed: Callable[[str], None] = staticmethod(_unheard)
+    """Told why, by any thread, when nothing can be answered any more."""
 
     async def prepare(self, prompt: Prompt) -> Prepared:
         """An empty text is where the model begins; its length was looked at before.

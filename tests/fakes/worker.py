@@ -31,6 +31,8 @@ class Worker:
     http: httpx.AsyncClient
     """Brings the secret."""
     drain: Drain
+    said: Said
+    """To its launcher."""
 
     async def chat(self, **fields: Any) -> httpx.Response:
         body = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
@@ -57,9 +59,9 @@ async def local_worker(
         model=model,
         draining=draining,
     )
-    drain = Drain()
-    app = create_app(settings, drain, Said(), "http://127.0.0.1:1", load=load)
+    drain, said = Drain(), Said()
+    app = create_app(settings, drain, said, "http://127.0.0.1:1", load=load)
     async with live_server(app) as url:
         headers = {SECRET_HEADER: secret.get_secret_value()}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
-            yield Worker(url, http, drain)
+            yield Worker(url, http, drain, said)

@@ -197,3 +197,37 @@ async def test_the_end_is_told_to_all_and_nobody_comes_after_it(group: Everybody
     with pytest.raises(Unavailable):
         await all_of(batcher, Said("c"))
     assert sorted(group.over) == ["a", "b"]
+
+
+async def test_when_its_thread_fails_nobody_waits_for_it(group: Everybody) -> None:
+    told: list[str] = []
+    batcher: Tested = Batcher("tested", group, failed=told.append)
+    leaving = asyncio.create_task(all_of(batcher, Said("a", 10**9)))
+    going = asyncio.create_task(all_of(batcher, Said("b", 10**9)))
+    reading = asyncio.create_task(all_of(batcher, Said("c", pieces=10**9)))
+    await until(lambda: "ab" in group.steps)
+    group.end = not_any_more  # type: ignore[method-assign]
+    leaving.cancel()
+    for task in (going, reading):
+        with pytest.raises(Unavailable, match="has failed"):
+            await asyncio.wait_for(task, 5)
+    with pytest.raises(Unavailable):
+        await all_of(batcher, Said("d"))
+    await until(lambda: told == ["the model has failed: KeyError: 'a'"])
+
+
+def not_any_more(answer: Said) -> None:
+    raise KeyError(answer.name)
+
+
+async def test_chores_are_done_between_two_steps(batcher: Tested, group: Everybody) -> None:
+    async with aclosing(batcher.run(Said("a", 10**9), "normal", "")) as pieces:
+        await anext(pieces)
+        batcher.between_steps(lambda: group.steps.append("a chore"))
+        await until(lambda: "a chore" in group.steps)
+    assert "a" in group.steps[: group.steps.index("a chore")]
+
+
+async def test_chores_are_done_while_nobody_asks(batcher: Tested, group: Everybody) -> None:
+    batcher.between_steps(lambda: group.steps.append("a chore"))
+    await until(lambda: group.steps == ["a chore"])

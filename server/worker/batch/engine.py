@@ -70,7 +70,7 @@ class BatchedEngine(Engine):
         self._style = style_of(settings, conversation, self._prompter, words.ends)
         self.grammars = grammars
         self._batcher: Batcher[GeneratedAnswer, Any, Delta] = Batcher(
-            f"engine {settings.name}", runner.group
+            f"engine {settings.name}", runner.group, failed=lambda why: self.when_failed(why)
         )
 
     @property
@@ -109,6 +109,10 @@ class BatchedEngine(Engine):
 
     def close(self) -> None:
         self._batcher.close()
+
+    def between_steps(self, chore: Callable[[], None]) -> None:
+        """What touches what the model remembers; it is done before anybody's next step."""
+        self._batcher.between_steps(chore)
 
     def _answer(
         self, prompt: TokenPrompt, ask: Ask, constraint: Constraint | None, decode: Decode

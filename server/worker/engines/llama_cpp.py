@@ -109,7 +109,7 @@ class LlamaCppEngine(BatchedEngine):
 
     def forget(self) -> None:
         """All that is remembered of texts, while nobody is being answered."""
-        self._places.forget()
+        self.between_steps(self._places.forget)
 
     def _try(self) -> None:
         """Raises `StartError` for a model that works with nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -16,7 +17,7 @@ from server.web.edge import Edge, known_host
 from server.web.lifespan import with_lifespan
 from server.web.table import Table
 from server.wire.fleet import Registration
-from server.wire.process import ModelWorkerProcess
+from server.wire.process import ModelWorkerProcess, Report
 from server.worker.engine import Load, Say
 from server.worker.engines import load_engine
 from server.worker.heart import Heart
@@ -55,6 +56,7 @@ def create_app(
         controller = ControllerClient(settings.controller_url, settings.secret)
         async with AsyncExitStack() as stack:
             stack.callback(model.engine.close)
+            model.engine.when_failed = _telling(say)
             model.marks = await marks_of(model.engine, settings.model)
             heart = Heart(
                 controller,
@@ -78,6 +80,17 @@ def create_app(
     table = Table(*ours, fastchat.routes())
     edge = Edge(table, drain, checks, ready=lambda: standing.missing)
     return with_lifespan(edge, lifespan)
+
+
+def _telling(say: Say) -> Callable[[str], None]:
+    """Of a model that has failed, from whatever thread: the launcher ends this process and starts
+    another one."""
+    loop = asyncio.get_running_loop()
+
+    def tell(why: str) -> None:
+        loop.call_soon_threadsafe(say, Report(state="failed", detail=why))
+
+    return tell
 
 
 def _registration(name: str, model: Model, address: str) -> Registration:
