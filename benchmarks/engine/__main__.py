@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.engine import late
+from benchmarks.engine.late import Late, join_late
 from benchmarks.engine.subject import Run, Subject
 from benchmarks.engine.way import Unavailable, Way
 from benchmarks.engine.ways import ONE, OURS, STATIC, WAYS
@@ -23,6 +25,10 @@ from training.shortline_mini.evaluate import BUNDLED
 
 Runs = Mapping[tuple[str, int], Sequence[Run]]
 MOST: Final = 32
+COMPANY: Final = (8, 31)
+"""Streams that a newcomer joins."""
+STEPS: Final = 2.0
+"""Of others, that it may wait for."""
 
 
 def main() -> None:
@@ -34,6 +40,9 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for name, way in ways.items():
                 runs.setdefault((name, streams), []).append(way(streams, arguments.tokens))
+    lates = [
+        seen for company in COMPANY for seen in join_late(subject, company, arguments.rounds * 3)
+    ]
     load = os.getloadavg()[0]
     print(
         f"{arguments.model.name}, {arguments.tokens} tokens a stream, {arguments.threads} "
@@ -43,7 +52,9 @@ def main() -> None:
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}")
     print()
-    print(goals(runs))
+    print(late.table(lates))
+    print()
+    print(goals(runs, lates))
     if arguments.json:
         arguments.json.write_text(json.dumps(as_json(runs), indent=1))
 
@@ -75,7 +86,7 @@ def table(runs: Runs) -> str:
     return "\n".join(lines)
 
 
-def goals(runs: Runs) -> str:
+def goals(runs: Runs, lates: Sequence[Late] = ()) -> str:
     """What was promised, with what was seen; a way that was not gone promises nothing."""
     lines = []
     for name, other, streams, least in ((OURS, STATIC, MOST, 0.85), (OURS, ONE, 1, 1.0)):
@@ -87,6 +98,12 @@ def goals(runs: Runs) -> str:
                 f"{verdict:7} {ratio:5.2f} of at least {least}  tokens/s at {streams} stream(s), "
                 f"for one of {other!r}"
             )
+    for prompt in dict.fromkeys(one.prompt for one in lates):
+        steps = late.waited([one for one in lates if one.prompt == prompt])
+        lines.append(
+            f"{'met' if steps <= STEPS else 'MISSED':7} {steps:5.2f} of at most {STEPS}  steps of "
+            f"others before the first token of a late joiner with {prompt} tokens"
+        )
     return "\n".join(lines)
 
 

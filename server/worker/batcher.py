@@ -186,9 +186,7 @@ class Batcher(Generic[A, S, T]):
                 self._news = False
 
     def _look_around(self) -> None:
-        """Who has left goes, who is slow rests, who has rested goes on."""
-        while self._chores:
-            self._chores.popleft()()
+        """Who has left goes, who is slow rests, who has rested goes on; then chores are done."""
         for seat in [*self._joined.values(), *self._resting]:
             if seat.cancelled:
                 self._end(seat)
@@ -200,6 +198,8 @@ class Batcher(Generic[A, S, T]):
             self._resting.remove(seat)
             self._join(seat)
         self._count_together()
+        while self._chores:
+            self._chores.popleft()()
 
     def _read(self, seat: Seat[A, T]) -> None:
         if seat.cancelled:

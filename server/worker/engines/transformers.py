@@ -44,7 +44,10 @@ TAKES: Final = frozenset({"adapters", "quantization"})
 PREFILL_TOKENS = 512
 """Of a prompt, read in one step, which everybody else waits for."""
 CPU_PREFILL_TOKENS = 64
-"""The same on a CPU, which gains little by longer pieces: a fifth on the bundled model."""
+"""The same on a CPU, at least; up to `PREFILL_TOKENS` of a model that is small enough,"""
+CPU_PREFILL_WORK = 1.25e9
+"""in tokens times weights: the others wait for some 30 ms of a core. By the model's size and not by
+the clock, for how a prompt is cut shows in the last digits of what is made of it."""
 
 
 def load(settings: ModelSettings, say: Say) -> Engine:
@@ -85,7 +88,7 @@ class TransformersEngine(BatchedEngine):
         self.context_length: int = settings.context_length or context_of(model, tokenizer)
         plain = _has_plain_memory(settings.name, self._forward)
         try_adapters(settings, self._forward)
-        prefill = _prefill_tokens(model.device.type) if plain else NO_LIMIT
+        prefill = _prefill_tokens(model) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
         size, ends = _vocabulary_of(model), _end_tokens(model, tokenizer)
         super().__init__(
@@ -109,7 +112,7 @@ class TransformersEngine(BatchedEngine):
     def forget(self) -> None:
         """All that is remembered of texts that nobody is answering any more."""
         if self._group.prefixes is not None:
-            self._group.prefixes.clear()
+            self.between_steps(self._group.prefixes.clear)
 
     @torch.inference_mode()
     def _forward(
@@ -182,9 +185,12 @@ def _has_plain_memory(name: str, forward: Forward) -> bool:
     return all(type(layer) is DynamicLayer for layer in getattr(cache, "layers", [None]))
 
 
-def _prefill_tokens(device: str) -> int:
+def _prefill_tokens(model: Any) -> int:
     """How much of a prompt one step may read."""
-    return CPU_PREFILL_TOKENS if device == "cpu" else PREFILL_TOKENS
+    if model.device.type != "cpu":
+        return PREFILL_TOKENS
+    small_enough = int(CPU_PREFILL_WORK / model.num_parameters())
+    return max(CPU_PREFILL_TOKENS, min(PREFILL_TOKENS, small_enough))
 
 
 def _recommended(authors: Any) -> Sampling:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +61,7 @@ async def test_greedy_tokens_are_those_of_generate(
     tiny_llama: Path, text: str, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_file, "CPU_PREFILL_TOKENS", piece)
+    monkeypatch.setattr(engine_file, "CPU_PREFILL_WORK", 0)
     engine = load(settings(tiny_llama), Said())
     prepared = await engine.prepare(Text(text))
     ours = await text_of(engine, prepared, GREEDY)
@@ -70,6 +72,17 @@ async def test_greedy_tokens_are_those_of_generate(
     theirs = model.generate(ids, max_new_tokens=40, do_sample=False)[0, ids.shape[1] :]
     whole = tokenizer.decode(theirs, skip_special_tokens=True)
     assert ours == whole.replace("\ufffd", "")
+
+
+@pytest.mark.parametrize(
+    ("device", "weights", "tokens"),
+    [("cpu", 10**6, 512), ("cpu", 10**7, 125), ("cpu", 10**9, 64), ("cuda", 10**9, 512)],
+)
+def test_the_smaller_a_model_the_more_of_a_prompt_is_read_at_once(
+    device: str, weights: int, tokens: int
+) -> None:
+    model = SimpleNamespace(device=torch.device(device), num_parameters=lambda: weights)
+    assert engine_file._prefill_tokens(model) == tokens
 
 
 async def test_answers_have_the_forms_that_were_asked_for_alone_and_in_company(
