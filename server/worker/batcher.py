@@ -191,9 +191,7 @@ class Batcher(Generic[A, S, T]):
             if seat.cancelled:
                 self._end(seat)
         for seat in [seat for seat in self._joined.values() if seat.ahead >= self._max_ahead]:
-            self._group.leave(seat.answer)
-            del self._joined[seat.answer]
-            self._resting.append(seat)
+            self._rest(seat)
         for seat in [seat for seat in self._resting if seat.ahead <= self._max_ahead // 2]:
             self._resting.remove(seat)
             self._join(seat)
@@ -231,6 +229,15 @@ class Batcher(Generic[A, S, T]):
             return
         self._joined[seat.answer] = seat
         self._count_together()
+
+    def _rest(self, seat: Seat[A, T]) -> None:
+        try:
+            self._group.leave(seat.answer)
+        except Exception as error:  # noqa: BLE001 - no memory to keep it: it belongs to the consumer
+            self._end(seat, error)
+            return
+        del self._joined[seat.answer]
+        self._resting.append(seat)
 
     def _go_on(self) -> None:
         try:

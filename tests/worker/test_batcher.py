@@ -216,6 +216,19 @@ async def test_when_its_thread_fails_nobody_waits_for_it(group: Everybody) -> No
     await until(lambda: told == ["the model has failed: KeyError: 'a'"])
 
 
+async def test_who_cannot_rest_for_want_of_memory_ends_alone(
+    batcher: Tested, group: Everybody
+) -> None:
+    group.leave = not_any_more  # type: ignore[method-assign]
+    async with aclosing(batcher.run(Said("a", 10**9), "normal", "")) as slow:
+        await anext(slow)
+        await until(lambda: group.over == ["a"])
+        with pytest.raises(KeyError):
+            async for _ in slow:
+                pass
+    assert await all_of(batcher, Said("b", 1)) == ["b1"]
+
+
 def not_any_more(answer: Said) -> None:
     raise KeyError(answer.name)
 

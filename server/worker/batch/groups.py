@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
+import torch
+
 from server.worker.adapters.rows import Use
 from server.worker.batch.answering import Forward, GeneratedAnswer, Next
 from server.worker.batch.prefixes import Part, Prefixes, Whose
@@ -50,16 +52,24 @@ class Together:
         return list(zip(self._rows, nexts, strict=True))
 
     def end(self, answer: GeneratedAnswer) -> None:
+        try:
+            self._remember(answer)
+        except torch.OutOfMemoryError:  # what is remembered is the first that can be done without
+            assert self.prefixes is not None
+            self.prefixes.clear()
+        if answer in self._rows:
+            self._remove(self._rows.index(answer))
+        answer.cache = None
+
+    def _remember(self, answer: GeneratedAnswer) -> None:
         assert self.prefixes is not None
         if answer in self._rows:
-            row = self._rows.index(answer)
-            self.prefixes.keep(answer.ids, self._batch.memory_of(row), answer.whose)
-            self._remove(row)
+            memory = self._batch.memory_of(self._rows.index(answer))
+            self.prefixes.keep(answer.ids, memory, answer.whose)
         elif answer.cache is not None:
             memory = memory_of(answer.cache)
             read = answer.ids[: memory[0][0].shape[2]]
             self.prefixes.keep(read, memory, answer.whose)
-            answer.cache = None
 
     def _live(self, whose: Whose) -> Iterator[tuple[tuple[int, ...], Part]]:
         for row, answer in enumerate(self._rows):

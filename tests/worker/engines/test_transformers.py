@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES, Lane
+from server.worker.batch.prefixes import Prefixes
 from server.worker.calls import Call, Function
 from server.worker.engine import Ask, Chat, Engine, JsonSchema, Prepared, Text, Turn
 from server.worker.engines import transformers as engine_file
@@ -219,6 +220,21 @@ async def test_leaving_in_the_middle_makes_one_more_token_at_most(tiny_llama: Pa
     assert alone == await text_of(engine, prepared, GREEDY)
     assert engine.tokens_after_cancel <= 1
     engine.close()
+
+
+async def test_no_memory_to_remember_a_text_harms_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    prepared = await engine.prepare(Text("hello world"))
+    before = await text_of(engine, prepared, GREEDY)
+    monkeypatch.setattr(Prefixes, "keep", full)
+    assert await text_of(engine, prepared, GREEDY) == before
+    async with aclosing(engine.generate(prepared, GREEDY)) as deltas:
+        await anext(deltas)
+    assert await text_of(engine, prepared, GREEDY) == before
 
 
 async def test_without_a_template_fastchats_conversation_is_used(tmp_path: Path) -> None:
