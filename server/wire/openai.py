@@ -23,6 +23,7 @@ from pydantic import (
 from server.core.errors import BadRequest
 from server.wire.openai_faults import clash, fault
 from server.wire.openai_forms import ResponseFormat
+from server.wire.openai_inputs import Inputs, Prompts
 from server.wire.openai_messages import Message, check_calls
 from server.wire.openai_parts import MAX_PARTS as MAX_PARTS  # it is a limit like those below
 from server.wire.openai_tools import (
@@ -45,17 +46,10 @@ MAX_TEMPLATE_VARIABLES: Final = 32
 MAX_STOPS: Final = 16
 MAX_STOP_CHARS: Final = 256
 MAX_BIASES: Final = 1024
-MAX_PROMPTS: Final = 64
-MAX_INPUTS: Final = 2048
-MAX_PROMPT_TOKENS: Final = 1_000_000
+MAX_ID_DIGITS: Final = 10
 MAX_TOKENS: Final = 2**31 - 1
 
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
-TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-TokenIds = Annotated[
-    list[TokenId],
-    Field(fail_fast=True, min_length=1, max_length=MAX_PROMPT_TOKENS),
-]
 Stops = Annotated[list[Stop], Field(fail_fast=True, max_length=MAX_STOPS)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
@@ -128,8 +122,9 @@ class GenerationRequest(Request):
     @field_validator("logit_bias")
     @classmethod
     def _token_ids(cls, bias: dict[str, float] | None) -> dict[str, float] | None:
-        if any(not token.isdecimal() or len(token) > 10 for token in bias or ()):
-            raise fault("its keys must be token ids")
+        for token in bias or ():
+            if not (token.isascii() and token.isdecimal() and len(token) <= MAX_ID_DIGITS):
+                raise fault("a key is the id of a token", f".{token}")
         return bias
 
     @model_validator(mode="after")
@@ -216,9 +211,7 @@ class ChatRequest(GenerationRequest):
 
 
 class CompletionRequest(GenerationRequest):
-    prompt: Annotated[
-        list[str | TokenIds], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)
-    ]
+    prompt: Prompts
     max_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
     """0 with `echo`: the prompt is only looked at."""
     echo: bool | None = None
@@ -226,12 +219,6 @@ class CompletionRequest(GenerationRequest):
     best_of: Annotated[int, Field(ge=1, le=MAX_BEST_OF)] | None = None
     suffix: str | None = None
     """Refused unless it is empty."""
-
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _prompts(cls, prompt: Any) -> Any:
-        """null, as OpenAI has it, is where a text begins."""
-        return [""] if prompt is None else _as_list(prompt)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -250,18 +237,10 @@ class CompletionRequest(GenerationRequest):
 
 
 class EmbeddingRequest(Request):
-    input: Annotated[
-        list[Annotated[str, Field(min_length=1)] | TokenIds],
-        Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS),
-    ]
+    input: Inputs
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
     user: str | None = None
-
-    @field_validator("input", mode="before")
-    @classmethod
-    def _inputs(cls, value: Any) -> Any:
-        return _as_list(value)
 
 
 _BEYOND: Final = (
@@ -285,12 +264,3 @@ def _beyond(field: str) -> BadRequest:
         param=field,
         code="unsupported_parameter",
     )
-
-
-def _as_list(value: Any) -> Any:
-    """One string, or one list of tokens, as a list of one."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list) and value and isinstance(value[0], int):
-        return [value]
-    return value

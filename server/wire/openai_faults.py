@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from server.core.errors import BadRequest
 
+MAX_PARAM_CHARS: Final = 200
+"""A key of the client's may stand in it."""
 _CODES: Final = {
     "missing": "missing_required_parameter",
     "too_short": "empty_array",
@@ -52,7 +54,7 @@ def bad_request(error: ValidationError, body: dict[str, Any]) -> BadRequest:
     code = _code(kind, context)
     if kind == "clash":
         return BadRequest(context["message"], param=context["param"], code=code)
-    param = _path(detail["loc"], body) + context.get("at", "")
+    param = (_path(detail["loc"], body) + context.get("at", ""))[:MAX_PARAM_CHARS]
     if kind == "missing":
         return BadRequest(f"Missing required parameter: '{param}'.", param=param, code=code)
     said = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
@@ -77,7 +79,7 @@ def _path(loc: tuple[int | str, ...], body: Any) -> str:
                 break
             path += f"[{part}]"
             body = body[part] if part < len(body) else None
-        else:
+        elif not isinstance(body, list):
             if not isinstance(body, dict):
                 break
             if part not in body and at < len(loc):

@@ -45,7 +45,7 @@ PROMPTED: list[dict[str, Any]] = [
     {"logprobs": 5, "echo": True, "max_tokens": 4},
     {"logprobs": 5, "echo": True, "max_tokens": 0},
     {"echo": True, "max_tokens": 0},
-    {"prompt": ["one two", [5, 6, 7]], "echo": True, "logprobs": 1, "max_tokens": 3},
+    {"prompt": [[1, 2, 3], [5, 6, 7]], "echo": True, "logprobs": 1, "max_tokens": 3},
     {"prompt": None, "max_tokens": 3},
 ]
 WHOLE: list[dict[str, Any]] = [{"best_of": 3, "n": 2, "max_tokens": 4, "seed": 5}]

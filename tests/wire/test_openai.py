@@ -72,6 +72,15 @@ def test_prompts_become_a_list(prompt: Any, read: Any) -> None:
     assert CompletionRequest.model_validate({"model": "m", "prompt": prompt}).prompt == read
 
 
+@pytest.mark.parametrize("kind", [CompletionRequest, EmbeddingRequest])
+@pytest.mark.parametrize("mixed", [["x", [1]], [[1], "x"], [[1], 2], [1, "x"], ["x", None]])
+def test_texts_and_tokens_are_not_mixed(kind: type[BaseModel], mixed: list[Any]) -> None:
+    field = "prompt" if kind is CompletionRequest else "input"
+    refused = refusal(kind, {field: mixed})
+    assert (refused.param, refused.code) == (f"{field}[1]", "invalid_value")
+    assert "cannot be mixed" in refused.message
+
+
 def test_an_assistants_empty_content_is_empty_text() -> None:
     body = {"model": "m", "messages": [{"role": "assistant", "content": None}]}
     assert ChatRequest.model_validate(body).messages[0].content == ""

@@ -38,7 +38,9 @@ def refused(**fields: Any) -> BadRequest:
         ({"temperature": "hot"}, "temperature", "invalid_type"),
         ({"repetition_penalty": 0}, "repetition_penalty", "decimal_below_min_value"),
         ({"stop": ["x"] * 99}, "stop", "array_above_max_length"),
-        ({"logit_bias": {"x": 1}}, "logit_bias", "invalid_value"),
+        ({"logit_bias": {"7": 1, "x": 1}}, "logit_bias.x", "invalid_value"),
+        ({"logit_bias": {"\u0661": 1}}, "logit_bias.\u0661", "invalid_value"),
+        ({"logit_bias": {"7": 101}}, "logit_bias.7", "decimal_above_max_value"),
         ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
     ],
 )  # fmt: skip
@@ -55,3 +57,9 @@ def test_fields_that_clash_are_told_in_whole_sentences() -> None:
     assert error.message == (
         "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
     )
+
+
+def test_a_long_key_is_told_in_part() -> None:
+    error = refused(logit_bias={"x" * 10_000: 1})
+    assert error.param is not None
+    assert len(error.param) <= 200

@@ -16,11 +16,11 @@ from server.ledger.new_key import MAX_MODEL_CHARS, MAX_NAME_CHARS, NewKey
 from server.wire.openai import (
     MAX_BIASES,
     MAX_PARTS,
-    MAX_PROMPT_TOKENS,
     ChatRequest,
     CompletionRequest,
     EmbeddingRequest,
 )
+from server.wire.openai_inputs import MAX_PROMPT_TOKENS
 from server.wire.rerank import RerankRequest
 
 Schema = dict[str, Any]
@@ -95,8 +95,8 @@ def _widen_messages(schemas: dict[str, Schema]) -> None:
 def _widen_lists(schemas: dict[str, Schema]) -> None:
     """Validators take one thing as a list of one, and look at the keys of a bias."""
     for name, field in (("CompletionRequest", "prompt"), ("EmbeddingRequest", "input")):
-        fields = schemas[name]["properties"]
-        fields[field] = {"anyOf": [*fields[field]["items"]["anyOf"], fields[field]]}
+        lists = schemas[name]["properties"][field]["anyOf"]
+        lists += [many["items"] for many in lists]
     schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"].append({"type": "null"})
     documents = schemas["RerankRequest"]["properties"]["documents"]
     documents["items"] = {"anyOf": [documents["items"], _DOCUMENT]}

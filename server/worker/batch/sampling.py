@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from server.core.errors import BadRequest
+
 _GREEDY_BELOW = 1e-5
 
 
@@ -32,6 +34,7 @@ class Sampler:
     def __init__(
         self, sampling: Sampling, prompt: Sequence[int], vocabulary: int, device: torch.device
     ) -> None:
+        """Raises `BadRequest` for a bias of a token that is not in the vocabulary."""
         self._ask = sampling
         self._random = torch.Generator("cpu" if device.type == "mps" else device)
         if sampling.seed is None:
@@ -85,11 +88,17 @@ class Sampler:
 
     @staticmethod
     def _bias_of(bias: Mapping[int, float], vocabulary: int, device: torch.device) -> Tensor | None:
-        known = {token: value for token, value in bias.items() if 0 <= token < vocabulary}
-        if not known:
+        if not bias:
             return None
+        if (highest := max(bias)) >= vocabulary:
+            param = f"logit_bias.{highest}"
+            raise BadRequest(
+                f"Invalid value for '{param}': this model's tokens are 0 to {vocabulary - 1}.",
+                param=param,
+                code="invalid_value",
+            )
         tensor = torch.zeros(vocabulary, device=device)
-        tensor[list(known)] = torch.tensor(list(known.values()), dtype=tensor.dtype, device=device)
+        tensor[list(bias)] = torch.tensor(list(bias.values()), dtype=tensor.dtype, device=device)
         return tensor
 
 

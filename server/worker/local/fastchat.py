@@ -24,7 +24,8 @@ from server.web.edge import request_id_of
 from server.web.table import Routes
 from server.wire.fastchat import ErrorCode, WorkerStatus, failure, piece
 from server.wire.lanes import Lane
-from server.wire.openai import MAX_INPUTS, MAX_TOKENS, Stops
+from server.wire.openai import MAX_TOKENS, Stops
+from server.wire.openai_inputs import MAX_INPUTS
 from server.worker.context import room
 from server.worker.engine import Ask, Embedded, Prepared, Style, Text
 from server.worker.local.bodies import parsed

@@ -19,13 +19,8 @@ from server.web.asgi import Receive, Scope, Send, send_json
 from server.web.bodies import read_json
 from server.web.patience import Patience
 from server.web.table import Routes
-from server.wire.openai import (
-    MAX_MESSAGES,
-    MAX_PROMPT_TOKENS,
-    Request,
-    TemplateVariables,
-    TokenId,
-)
+from server.wire.openai import MAX_MESSAGES, Request, TemplateVariables
+from server.wire.openai_inputs import MAX_PROMPT_TOKENS, TokenId
 from server.wire.openai_messages import Message
 from server.wire.openai_tools import Tools
 from server.worker.engine import Prompt, Text, Tokens

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
+from server.core.errors import BadRequest
 from server.worker.batch.sampling import Sampler, Sampling
 
 CPU = torch.device("cpu")
@@ -64,5 +65,13 @@ def test_a_repetition_penalty_counts_the_prompt_too() -> None:
     assert picks(Sampling(temperature=0, repetition_penalty=2.0), 1, prompt=(0,)) == [1]
 
 
-def test_a_bias_moves_the_choice_and_unknown_tokens_do_not_matter() -> None:
-    assert picks(Sampling(temperature=0, logit_bias={3: 100.0, 10**6: 5.0}), 1) == [3]
+def test_a_bias_moves_the_choice() -> None:
+    assert picks(Sampling(temperature=0, logit_bias={3: 100.0}), 1) == [3]
+
+
+@pytest.mark.parametrize("token", [len(SCORES), 2**31])
+def test_a_bias_of_a_token_that_is_not_there_is_refused(token: int) -> None:
+    with pytest.raises(BadRequest) as caught:
+        picks(Sampling(logit_bias={3: 100.0, token: 5.0}), 1)
+    assert caught.value.param == f"logit_bias.{token}"
+    assert caught.value.message.endswith(f"this model's tokens are 0 to {len(SCORES) - 1}.")

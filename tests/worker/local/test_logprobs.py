@@ -74,11 +74,11 @@ async def test_an_echo_tells_those_of_the_prompt_too(worker: Worker) -> None:
 
 
 async def test_a_prompt_can_be_scored_alone(worker: Worker) -> None:
-    whole = await complete(worker, echo=True, logprobs=1, max_tokens=0, prompt=["a b", [5, 6, 7]])
-    assert [choice["text"] for choice in whole["choices"]] == ["a b", "5 6 7"]
+    whole = await complete(worker, echo=True, logprobs=1, max_tokens=0, prompt=[[1, 2], [5, 6, 7]])
+    assert [choice["text"] for choice in whole["choices"]] == ["1 2", "5 6 7"]
     assert [choice["finish_reason"] for choice in whole["choices"]] == ["length", "length"]
     assert [choice["logprobs"]["tokens"] for choice in whole["choices"]] == [
-        ["a", " b"], ["5", " 6", " 7"]
+        ["1", " 2"], ["5", " 6", " 7"]
     ]  # fmt: skip
     assert whole["usage"]["completion_tokens"] == 0
     [plain] = (await complete(worker, echo=True, max_tokens=0))["choices"]

@@ -45,7 +45,7 @@ async def worker() -> AsyncIterator[Worker]:
         ({"stream": "yes"}, "stream"),
         ({"stream_options": []}, "stream_options"),
         ({"frequency_penalty": 3}, "frequency_penalty"),
-        ({"logit_bias": {"x": 1}}, "logit_bias"),
+        ({"logit_bias": {"x": 1}}, "logit_bias.x"),
         ({"tools": [{}]}, "tools[0].type"),
         ({"logprobs": 1}, "logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
