@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -89,7 +90,8 @@ def whole(digits: str) -> int:
     try:
         return int(digits)
     except ValueError:
-        raise ValueError("a number has too many digits") from None
+        most = sys.get_int_max_str_digits()
+        raise ValueError(f"a number has more than {most} digits") from None
 
 
 def _writable(digits: str) -> int | float:
@@ -105,7 +107,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError("a number is too large")
+        raise ValueError("a number is beyond 1.8e308, which is the most that one can be")
     return value
 
 

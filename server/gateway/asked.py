@@ -14,6 +14,7 @@ from server.core.strict_json import parse_object
 from server.web.asgi import Header, Scope, found_in
 from server.wire.fleet import Ability
 from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
+from server.wire.openai_refusals import bad, missing
 
 MAX_MODEL_CHARS = 200
 TOKENIZE = b"/tokenize"
@@ -107,19 +108,29 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     """Raises `BadRequest` for a request that cannot be routed."""
     fields = parse_object(body)
     path = scope["path"].encode()
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("You must provide a model parameter.", param="model")
-    if len(model) > MAX_MODEL_CHARS:
-        raise BadRequest(f"A model's name has at most {MAX_MODEL_CHARS} characters.", param="model")
+    model = _model_of(fields)
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise BadRequest("stream must be true or false.", param="stream")
+        raise bad("stream", "it must be true or false", "invalid_type")
     generates = path not in (TOKENIZE, DETOKENIZE)
     if not generates and "messages" not in fields:
         ability = "completions"
     lane, timeout_s = found_in(scope["headers"], _wishes)
     return Asked(path, ability, model, stream is True, body, fields, lane, timeout_s, generates)
+
+
+def _model_of(fields: dict[str, Any]) -> str:
+    model = fields.get("model")
+    if model is None:
+        raise missing("model")
+    if not isinstance(model, str):
+        raise bad("model", "it must be a string", "invalid_type")
+    if not model:
+        raise bad("model", "it must not be empty", "empty_string")
+    if len(model) > MAX_MODEL_CHARS:
+        most = f"it has at most {MAX_MODEL_CHARS} characters"
+        raise bad("model", most, "string_above_max_length")
+    return model
 
 
 def _wishes(headers: Iterable[Header]) -> tuple[Lane, float | None]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from server.core.errors import BadRequest
+from server.wire.whole_numbers import Loc, keys_of
 
 MAX_PARAM_CHARS: Final = 200
 """A key of the client's may stand in it."""
@@ -70,20 +71,9 @@ def _code(kind: str, context: dict[str, Any]) -> str:
     return _CODES.get(kind, "invalid_type" if kind.endswith("_type") else "invalid_value")
 
 
-def _path(loc: tuple[int | str, ...], body: Any) -> str:
-    """`messages[0].content`; pydantic's names for the branches of a union are left out."""
+def _path(loc: Loc, body: Any) -> str:
+    """`messages[0].content`."""
     path = ""
-    for at, part in enumerate(loc, 1):
-        if isinstance(part, int):
-            if not isinstance(body, list):
-                break
-            path += f"[{part}]"
-            body = body[part] if part < len(body) else None
-        elif not isinstance(body, list):
-            if not isinstance(body, dict):
-                break
-            if part not in body and at < len(loc):
-                continue
-            path += f".{part}" if path else part
-            body = body.get(part)
+    for key in keys_of(loc, body):
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
     return path or "body"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from server.wire.openai_faults import fault
 
@@ -37,16 +37,27 @@ def _prompts(given: Any) -> Any:
     return [""] if given is None else _as_list(given)
 
 
+def _kind_of(given: Any) -> str:
+    return "tokens" if isinstance(given, list) and given and type(given[0]) is list else "texts"
+
+
 Prompts = Annotated[
-    Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)]
-    | Annotated[list[_Tokens], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)],
+    Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS), Tag("texts")]
+    | Annotated[
+        list[_Tokens], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS), Tag("tokens")
+    ],
+    Discriminator(_kind_of),
     BeforeValidator(_prompts),
 ]
 Inputs = Annotated[
     Annotated[
         list[Annotated[str, Field(min_length=1)]],
         Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS),
+        Tag("texts"),
     ]
-    | Annotated[list[_Tokens], Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS)],
+    | Annotated[
+        list[_Tokens], Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS), Tag("tokens")
+    ],
+    Discriminator(_kind_of),
     BeforeValidator(_as_list),
 ]

@@ -95,8 +95,9 @@ def _widen_messages(schemas: dict[str, Schema]) -> None:
 def _widen_lists(schemas: dict[str, Schema]) -> None:
     """Validators take one thing as a list of one, and look at the keys of a bias."""
     for name, field in (("CompletionRequest", "prompt"), ("EmbeddingRequest", "input")):
-        lists = schemas[name]["properties"][field]["anyOf"]
-        lists += [many["items"] for many in lists]
+        lists = schemas[name]["properties"][field]["oneOf"]
+        ways = [*lists, *(many["items"] for many in lists)]
+        schemas[name]["properties"][field] = {"anyOf": ways}
     schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"].append({"type": "null"})
     documents = schemas["RerankRequest"]["properties"]["documents"]
     documents["items"] = {"anyOf": [documents["items"], _DOCUMENT]}

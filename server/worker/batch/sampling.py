@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from server.core.errors import BadRequest
+from server.wire.openai_refusals import bad
 
 _GREEDY_BELOW = 1e-5
 
@@ -91,12 +91,8 @@ class Sampler:
         if not bias:
             return None
         if (highest := max(bias)) >= vocabulary:
-            param = f"logit_bias.{highest}"
-            raise BadRequest(
-                f"Invalid value for '{param}': this model's tokens are 0 to {vocabulary - 1}.",
-                param=param,
-                code="invalid_value",
-            )
+            reason = f"this model's tokens are 0 to {vocabulary - 1}"
+            raise bad(f"logit_bias.{highest}", reason)
         tensor = torch.zeros(vocabulary, device=device)
         tensor[list(bias)] = torch.tensor(list(bias.values()), dtype=tensor.dtype, device=device)
         return tensor

@@ -19,6 +19,7 @@ from server.core.context import check_chars
 from server.core.errors import BadRequest
 from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
+from server.wire.openai_refusals import bad
 from server.wire.process import Report
 from server.worker.engine import (
     Ask,
@@ -119,7 +120,8 @@ class EchoEngine(Engine):
         """Equal texts have equal vectors; nothing else about them means anything."""
         width = dimensions or DIMENSIONS
         if width > DIMENSIONS:
-            raise BadRequest(f"This model has {DIMENSIONS} dimensions.", param="dimensions")
+            most = f"this model's vectors have {DIMENSIONS}; ask for fewer, not more"
+            raise bad("dimensions", most, "integer_above_max_value")
         texts = [item if isinstance(item, str) else " ".join(map(str, item)) for item in inputs]
         check_chars(self.context_length, max(map(len, texts)), param="input")
         await asyncio.sleep(self._delay_s)

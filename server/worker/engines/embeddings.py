@@ -23,10 +23,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from server.core.context import check_chars, max_chars
-from server.core.errors import BadRequest, ContextLengthExceeded, StartError
+from server.core.errors import ContextLengthExceeded, StartError
 from server.core.memory.folders import BUNDLED
 from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
+from server.wire.openai_refusals import bad
 from server.wire.process import Report
 from server.worker.engine import Embedded, Engine, Say
 from server.worker.stepper import Stepper
@@ -124,10 +125,8 @@ class EmbeddingsEngine(Engine):
         customer: str = "",
     ) -> Embedded:
         if dimensions is not None and dimensions > self.dimensions:
-            raise BadRequest(
-                f"This model's vectors have {self.dimensions} dimensions; ask for fewer, not more.",
-                param="dimensions",
-            )
+            most = f"this model's vectors have {self.dimensions}; ask for fewer, not more"
+            raise bad("dimensions", most, "integer_above_max_value")
         texts = await asyncio.to_thread(self._texts, inputs)
         counts: list[int] = []
         for start in range(0, len(texts), self._batch):  # who left is found out in between
@@ -192,7 +191,7 @@ class EmbeddingsEngine(Engine):
     def _decoded(self, ids: Sequence[int]) -> str:
         vocabulary = len(self._tokenizer)
         if any(not 0 <= token < vocabulary for token in ids):
-            raise BadRequest(f"This model's tokens are 0 to {vocabulary - 1}.", param="input")
+            raise bad("input", f"this model's tokens are 0 to {vocabulary - 1}")
         with self._counting:
             text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text

@@ -11,6 +11,7 @@ from server.web.asgi import Receive, Scope
 from server.web.bodies import read_json
 from server.wire.openai import refuse_beyond_us
 from server.wire.openai_faults import bad_request
+from server.wire.whole_numbers import validate
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -27,6 +28,6 @@ async def read_request(kind: type[T], scope: Scope, receive: Receive) -> T:
 
 def parsed(kind: type[T], body: dict[str, Any]) -> T:
     try:
-        return kind.model_validate(body)
+        return validate(kind, body)
     except ValidationError as error:
         raise bad_request(error, body) from None

@@ -18,6 +18,7 @@ from server.core.limits import MAX_JSON_BYTES
 from server.core.provider_settings import ProviderSettings
 from server.core.strict_json import parse_object
 from server.web.asgi import JSON, Receive, Scope, Send, read_body, send_json, send_whole
+from server.wire.openai_refusals import bad
 from server.worker.online.provider import (
     Redactor,
     authorised,
@@ -139,21 +140,21 @@ def _prompt(fields: Json) -> str | None:
         return None
     prompt = fields.get("prompt")
     if not isinstance(prompt, str):
-        raise BadRequest("prompt must be a string.", param="prompt")
+        raise bad("prompt", "it must be a string", "invalid_type")
     return prompt
 
 
 def _messages(fields: Json) -> list[Any]:
     messages = fields.get("messages")
     if not isinstance(messages, list):
-        raise BadRequest("messages must be a list.", param="messages")
+        raise bad("messages", "it must be a list", "invalid_type")
     return messages
 
 
 def _tokens(fields: Json) -> list[int]:
     tokens = fields.get("tokens")
     if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
-        raise BadRequest("tokens must be a list of whole numbers.", param="tokens")
+        raise bad("tokens", "it must be a list of whole numbers", "invalid_type")
     return tokens
 
 

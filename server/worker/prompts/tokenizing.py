@@ -15,6 +15,7 @@ from typing import Any
 
 from server.clients.conversation import build_prompt
 from server.core.errors import BadRequest
+from server.wire.openai_refusals import bad
 from server.worker.call_style import PLAIN, derive_calls
 from server.worker.calls import CallStyle
 from server.worker.engine import Chat, Prompt, Text, Tokens
@@ -180,7 +181,7 @@ class Prompter:
     def _decoded(self, ids: Sequence[int]) -> str:
         vocabulary = len(self._tokenizer)
         if any(not 0 <= token < vocabulary for token in ids):
-            raise BadRequest(f"This model's tokens are 0 to {vocabulary - 1}.", param="prompt")
+            raise bad("prompt", f"this model's tokens are 0 to {vocabulary - 1}")
         with self._lock:
             text: str = self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
         return text

@@ -46,8 +46,8 @@ async def refused(served: Served) -> dict[tuple[str, str], float]:
     ("method", "path", "body", "headers", "status", "code", "field"),
     [
         ("POST", CHAT, b"{", {}, 400, "invalid_json", ""),
-        ("POST", CHAT, b"{}", {}, 400, "invalid_request_error", "model"),
-        ("POST", CHAT, b'{"model": "m", "stream": 1}', {}, 400, "invalid_request_error", "stream"),
+        ("POST", CHAT, b"{}", {}, 400, "missing_required_parameter", "model"),
+        ("POST", CHAT, b'{"model": "m", "stream": 1}', {}, 400, "invalid_type", "stream"),
         (
             "POST", CHAT, b'{"model": "m"}', {"x-request-timeout": "soon"},
             400, "invalid_request_error", "x-request-timeout",

@@ -18,6 +18,7 @@ from server.core.errors import BadRequest
 from server.core.strict_json import parse_object
 from server.gateway.dialects.anthropic.blocks import Name, Part, Texts, Turn
 from server.wire.openai import Count, Stops
+from server.wire.whole_numbers import validate
 
 MAX_TURNS: Final = 10_000
 """A worker may take fewer. Anthropic takes more, but here others would wait meanwhile."""
@@ -107,7 +108,7 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
             f"messages: All together have at most {MAX_ALL_BLOCKS} blocks.", param="messages"
         )
     try:
-        asked = kind.model_validate(fields)
+        asked = validate(kind, fields)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         param = _path(detail["loc"], fields)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from server.gateway.dialects.responses.compacting import COMPACTION, summary_message
-from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.tools import chat_choice
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish
+from server.wire.openai_refusals import bad
 
 _AS_THEY_ARE = (
     "temperature",

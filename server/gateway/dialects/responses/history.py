@@ -12,10 +12,10 @@ import orjson
 
 from server.core.errors import BadRequest, NotFound, TooLarge
 from server.core.limits import MAX_CHAT_BYTES
-from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.items import REFERENCE
 from server.gateway.dialects.responses.values import Json
 from server.ledger.responses import Answers
+from server.wire.openai_refusals import bad
 
 _MADE_HERE: Final = re.compile(r"[a-z]+_([0-9a-f]{32})_i?[0-9]+")
 """The id of an item: it says which response it is of."""

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from server.core.errors import BadRequest
 from server.gateway.dialects.responses.compacting import COMPACTION, unsealed
-from server.gateway.dialects.responses.faults import bad, missing
 from server.gateway.dialects.responses.values import Json
 from server.wire.openai import MAX_MESSAGES, MAX_PARTS
+from server.wire.openai_refusals import bad, missing
 
 MAX_ID_CHARS: Final = 200
 REFERENCE: Final = "item_reference"

@@ -7,9 +7,9 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from server.core.errors import BadRequest
-from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.values import Json
 from server.web.asgi import Scope
+from server.wire.openai_refusals import bad
 
 MOST: Final = 100
 USUAL: Final = 20

@@ -28,7 +28,6 @@ from server.gateway.asked import TOKENIZE
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.counting import Counting
 from server.gateway.dialects.responses.document import cancelled, failed
-from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.following import follow
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import first_event, page_of
@@ -51,6 +50,7 @@ from server.web.asgi import (
     send_json,
     send_whole,
 )
+from server.wire.openai_refusals import bad
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.core.errors import BadRequest
-from server.gateway.dialects.responses.faults import bad
 from server.gateway.dialects.responses.values import Json
+from server.wire.openai_refusals import bad
 
 MAX_TOOLS: Final = 128
 CHOICES: Final = ("none", "auto", "required")

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from server.core.errors import BadRequest
-from server.gateway.dialects.responses.faults import bad, missing
 from server.gateway.dialects.responses.tools import (
     MAX_TOOLS,
     FunctionTool,
@@ -24,6 +23,8 @@ from server.gateway.dialects.responses.tools import (
 from server.gateway.dialects.responses.values import Json
 from server.wire.openai import MAX_TOKENS, MAX_TOP_LOGPROBS, Metadata, Penalty
 from server.wire.openai_faults import bad_request, fault
+from server.wire.openai_refusals import bad, missing
+from server.wire.whole_numbers import validate
 
 LOGPROBS: Final = "message.output_text.logprobs"
 NOT_FOLLOWED: Final = ("conversation", "prompt", "context_management", "moderation")
@@ -132,7 +133,7 @@ def read_wish(body: Json) -> tuple[Wish, Any]:
             )
     refuse_hosted(body.get("tools"))
     try:
-        wish = Wish.model_validate(body)
+        wish = validate(Wish, body)
     except ValidationError as error:
         raise bad_request(error, body) from None
     if wish.background and not wish.stores:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from server.core.errors import BadRequest
 
 
-def bad(param: str, reason: str) -> BadRequest:
-    return BadRequest(f"Invalid value for '{param}': {reason}.", param=param, code="invalid_value")
+def bad(param: str, reason: str, code: str = "invalid_value") -> BadRequest:
+    return BadRequest(f"Invalid value for '{param}': {reason}.", param=param, code=code)
 
 
 def missing(param: str) -> BadRequest:
