@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from typing import Final
+
 import orjson
 from pydantic import SecretStr
 
 from server.clients.connection import Header
 from server.core.errors import (
     BadAnswer,
+    BadRequest,
+    Conflict,
     ConnectFailed,
+    MethodNotAllowed,
+    NotFound,
     Overloaded,
     ProviderRefused,
     RequestError,
+    SlowRequest,
+    TooLarge,
     TransportError,
+    Unprocessable,
+    UnsupportedMedia,
     UpstreamFailed,
 )
 from server.core.limits import WHOLE_REQUEST_S
 from server.core.provider_settings import ProviderSettings
 
 REDACTED = b"[redacted]"
+MAX_TOLD_CHARS: Final = 300
+"""Of what a provider says, in a sentence of ours."""
+MAX_PAGE_BYTES: Final = 4096
+"""Of a page, in which that is looked for."""
+_REFUSALS: Final[dict[int, type[RequestError]]] = {
+    kind.status: kind
+    for kind in (
+        *(NotFound, MethodNotAllowed, SlowRequest, Conflict, TooLarge, UnsupportedMedia),
+        Unprocessable,
+    )
+}
+"""Another 4xx is a 400."""
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TAG: Final = re.compile(r"<[^<>]*>")
 
 
 def failure_of_status(
@@ -26,7 +52,7 @@ def failure_of_status(
 ) -> RequestError | None:
     """The error that a status means; None when the provider's own body says it best.
 
-    400, 404 and 422 are about the client's request and pass unchanged.
+    400, 404 and 422 are about the client's request and pass unchanged, if they are told in JSON.
     """
     if status in (401, 403):
         return ProviderRefused(
@@ -35,7 +61,7 @@ def failure_of_status(
         )
     if status == 429:
         return Overloaded(
-            f"The provider {provider} says that its limit is reached{_reason(body)}.",
+            f"The provider {provider} says that its limit is reached{_told(body)}.",
             code="provider_rate_limit",
             retry_after_s=_seconds(retry_after),
         )
@@ -46,6 +72,11 @@ def failure_of_status(
             f"The provider {provider} answered with a redirect ({status}), which is not followed; "
             "check its base_url.",
             code="provider_redirect",
+        )
+    if status >= 400 and not _is_object(body):
+        return _REFUSALS.get(status, BadRequest)(
+            f"The provider {provider} refused the request ({status}){_told(body)}.",
+            code="provider_rejected",
         )
     return None
 
@@ -104,9 +135,28 @@ def _seconds(retry_after: bytes | None) -> float | None:
     return min(float(retry_after), WHOLE_REQUEST_S * 6)
 
 
-def _reason(body: bytes) -> str:
+def _is_object(body: bytes) -> bool:
     try:
-        message = orjson.loads(body)["error"]["message"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ""
-    return f": {str(message)[:300].rstrip('.')}"
+        return isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _told(body: bytes) -> str:
+    """The reason in it, to be put behind a sentence: one line, or nothing."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        said = _text_of_page(body[:MAX_PAGE_BYTES].decode("utf-8", "replace"))
+    if isinstance(said, dict):
+        said = said.get("error")
+        said = said.get("message") if isinstance(said, dict) else said
+    line = " ".join(said.split()) if isinstance(said, str) else ""
+    shown = line[:MAX_TOLD_CHARS].rstrip(".! ")
+    return f": {shown}" if shown else ""
+
+
+def _text_of_page(text: str) -> str:
+    """A page of a proxy says it in its title; a plain text has no tags to lose."""
+    title = _TITLE.search(text)
+    return unescape(title[1] if title else _TAG.sub(" ", text))

@@ -33,7 +33,43 @@ def test_a_providers_failure_is_typed_and_names_it(status: int, code: str) -> No
 
 @pytest.mark.parametrize("status", [200, 400, 404, 422])
 def test_what_is_about_the_request_passes_unchanged(status: int) -> None:
-    assert failure_of_status("acme", status, b"", None) is None
+    assert failure_of_status("acme", status, b'{"error": {"message": "no"}}', None) is None
+
+
+NGINX = b"""<html>\r
+<head><title>413 Request Entity Too Large</title></head>\r
+<body><center><h1>413 Request Entity Too Large</h1></center><hr>nginx</body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told", "words"),
+    [
+        (413, NGINX, 413, "acme refused the request (413): 413 Request Entity Too Large."),
+        (400, b"No such\n  path.", 400, "acme refused the request (400): No such path."),
+        (404, b"", 404, "acme refused the request (404)."),
+        (422, b'["nothing", "to read"]', 422, "acme refused the request (422)."),
+        (400, b'"a &amp; b"', 400, "acme refused the request (400): a &amp; b."),
+        (415, b"<p>no&nbsp;<b>JSON</b>", 415, "acme refused the request (415): no JSON."),
+        (418, b"teapot", 400, "acme refused the request (418): teapot."),
+        (429, b"Slow down!", 429, "acme says that its limit is reached: Slow down."),
+        (429, b'{"error": "slow down"}', 429, "acme says that its limit is reached: slow down."),
+    ],
+)
+def test_a_refusal_that_is_no_json_keeps_its_status(
+    status: int, body: bytes, told: int, words: str
+) -> None:
+    error = failure_of_status("acme", status, body, None)
+    assert error is not None
+    assert error.code in ("provider_rejected", "provider_rate_limit")
+    assert (error.status, error.message) == (told, f"The provider {words}")
+
+
+@pytest.mark.parametrize("body", [b"<" * 100_000, b"<title>" * 20_000, b"x" * 100_000, b"\xff"])
+def test_a_long_or_broken_page_is_told_in_one_short_line(body: bytes) -> None:
+    error = failure_of_status("acme", 400, body, None)
+    assert error is not None
+    assert len(error.message) < 400
+    assert "\n" not in error.message
 
 
 @pytest.mark.parametrize(

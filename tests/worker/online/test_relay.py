@@ -160,6 +160,16 @@ async def test_a_page_of_html_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
+async def test_a_proxys_refusal_stays_one(stream: bool) -> None:
+    page = whole(f"<title>Too {KEY} large</title>".encode(), "413 Content Too Large")
+    async with upstream(says(page)) as fake, worker_of(fake) as client:
+        got = await client.post(CHAT, json=ASK | {"stream": stream})
+        error = got.json()["error"]
+        assert (got.status_code, error["code"]) == (413, "provider_rejected")
+        assert error["message"].endswith("(413): Too [redacted] large.")
+
+
+@pytest.mark.parametrize("stream", [True, False])
 async def test_a_provider_that_never_answers_is_given_up(
     stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

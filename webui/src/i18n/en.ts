@@ -190,6 +190,7 @@ export default {
     provider_lost: 'The connection to the provider of this model was lost.',
     provider_rate_limit: 'The provider of this model allows no more requests right now.',
     provider_redirect: 'The provider of this model has moved to another address.',
+    provider_rejected: 'The provider of this model did not accept the request.',
     provider_refused: 'The provider of this model refused the server’s key.',
     admin_key_required: 'This needs an administrator’s key.',
     deadline_exceeded: 'The answer was not there in the time that was given.',

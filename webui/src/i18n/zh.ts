@@ -186,6 +186,7 @@ const zh: typeof en = {
     provider_lost: '与模型服务商的连接中断了。',
     provider_rate_limit: '模型服务商目前不接受更多请求。',
     provider_redirect: '模型服务商的地址已经变了。',
+    provider_rejected: '模型服务商不接受这个请求。',
     provider_refused: '模型服务商拒绝了服务器的密钥。',
     admin_key_required: '这需要管理员的密钥。',
     deadline_exceeded: '未能在给定的时间内得到回答。',
