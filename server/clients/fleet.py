@@ -31,6 +31,7 @@ from server.wire.fleet import (
     VERSION,
     Beat,
     Close,
+    Dismissal,
     FleetView,
     GatewayView,
     Loads,
@@ -93,6 +94,10 @@ class ControllerClient:
     async def lost(self, worker: WorkerRef) -> None:
         """Its process has ended; without a generation, whatever worker is at that address."""
         await self._tell("/fleet/lost", worker)
+
+    async def dismiss(self, name: str) -> None:
+        """The process of that name has left for good."""
+        await self._tell("/fleet/dismiss", Dismissal(name=name))
 
     async def rest(self, rest: Rest) -> None:
         """These are loaded when they are asked for."""

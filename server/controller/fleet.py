@@ -9,7 +9,16 @@ from server.core.dispatch import soon_s
 from server.core.limits import HEARTBEAT_S
 from server.web.asgi import Scope
 from server.web.table import Routes
-from server.wire.fleet import Beat, Close, Registered, Registration, Rest, Wake, WorkerRef
+from server.wire.fleet import (
+    Beat,
+    Close,
+    Dismissal,
+    Registered,
+    Registration,
+    Rest,
+    Wake,
+    WorkerRef,
+)
 
 EVENTS = "/fleet/events"
 
@@ -27,6 +36,7 @@ class FleetRoutes:
             ("POST", "/fleet/drain"): telling(WorkerRef, self._drain),
             ("POST", "/fleet/resume"): telling(WorkerRef, self._resume),
             ("POST", "/fleet/lost"): telling(WorkerRef, self._lost),
+            ("POST", "/fleet/dismiss"): telling(Dismissal, self._dismiss),
             ("POST", "/fleet/rest"): telling(Rest, self._rest),
             ("POST", "/fleet/wake"): telling(Wake, self._wake),
             ("POST", "/fleet/close"): telling(Close, self._close),
@@ -60,6 +70,10 @@ class FleetRoutes:
 
     async def _lost(self, _scope: Scope, worker: WorkerRef) -> object:
         return self._answer(known=self._registry.remove(worker, "worker process ended"))
+
+    async def _dismiss(self, _scope: Scope, dismissal: Dismissal) -> object:
+        self._registry.dismiss(dismissal.name)
+        return self._answer(known=True)
 
     async def _rest(self, _scope: Scope, rest: Rest) -> object:
         self._registry.rest(rest)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from server.controller.addresses import check_address
 from server.controller.changes import Changes
+from server.controller.dismissed import Dismissed
 from server.controller.fences import Fences
 from server.controller.loads import Loads
 from server.controller.resting import Sleepers
@@ -79,6 +80,7 @@ class Registry:
         self._gateways: list[GatewayView] = []
         self._fences = Fences()
         self._sleepers = Sleepers()
+        self._dismissed = Dismissed()
 
     def register(self, new: Registration, *, expires: bool = True) -> None:
         """Take `new` in, in place of an older generation at its address.
@@ -100,6 +102,7 @@ class Registry:
             state = "draining" if old.view.state == "draining" else "ready"
         elif old is not None:
             self._fences.put(old.view)
+        self._dismissed.welcome(new.name)
         view = WorkerView(**dict(new), state=state)
         self._entries[new.address] = Entry(view, self._clock.monotonic(), expires)
         if self._sleepers.satisfy(view.models) or old is None or old.view != view:
@@ -170,6 +173,11 @@ class Registry:
             log.info("worker serves again", extra=_fields(entry.view))
             self._publish()
         return entry is not None
+
+    def dismiss(self, name: str) -> None:
+        """The process of that name comes back no more."""
+        if self._dismissed.add(name):
+            self._publish()
 
     def rest(self, rest: Rest) -> None:
         """A launcher says which models it loads when they are asked for."""
@@ -246,6 +254,7 @@ class Registry:
             gateways=tuple({gateway.id: gateway for gateway in self._gateways}.values()),
             resting=self._sleepers.resting(),
             wanted=self._sleepers.wanted(),
+            dismissed=self._dismissed.names(),
         )
 
     def ready(self) -> Iterator[Entry]:

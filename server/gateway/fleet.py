@@ -19,6 +19,7 @@ from server.core.dispatch import (
 from server.core.limits import FASTCHAT_SUSPECT_S
 from server.core.rate import Rate
 from server.gateway.customers.whose import NOBODYS, Whose
+from server.gateway.known import Known
 from server.gateway.nobody import no_such_model, why_none
 from server.gateway.worker import NOTHING, Lease, Worker
 from server.wire.fleet import Ability, FleetView, GatewayView, Loads, Resting, WorkerView
@@ -50,7 +51,7 @@ class Fleet:
         self._seldom_told: set[str] = set()
         """Models of which a worker beats so seldom that its reports are always old."""
         self._expected = frozenset(expected)
-        self._known = set(expected)
+        self._known = Known(self._expected)
         self._controller = ""
         self._named: set[str] = set()
         """Addresses that the controller of now has named; one it names no more is gone."""
@@ -77,6 +78,8 @@ class Fleet:
         if view.settled or view.resting:  # a new controller has to be told of them first
             self.resting = _by_model(view.resting)
         left = [self._workers.pop(address) for address in gone]
+        there = [worker.view for worker in self._workers.values()]
+        self._known.learn(there, self.resting, view.dismissed)
         self._index()
         for worker in self._workers.values():
             if worker.view.state == "suspect":
@@ -109,7 +112,6 @@ class Fleet:
             model: max((w.view.context_of(model) or 0 for w in workers), default=0) or None
             for model, workers in self._by_model.items()
         }
-        self._known |= self._by_model.keys() | self.resting.keys()
         self._seldom_told = {
             model
             for model, workers in self._by_model.items()
@@ -143,9 +145,9 @@ class Fleet:
         The lease is a context manager: leave it exactly once; `position` finds it meanwhile.
         `but`: addresses that have failed already. `affinity`: requests with the same one stay
         together. `whose`: who has little at a full worker may be sent there all the same.
-        Raises `ModelNotFound` for a model that nobody ever offered, `BadRequest` for one that
-        cannot do this, `Unavailable` when all its workers are gone or rest, `ProviderRefused` when
-        they rest because keys are wrong, `Overloaded` when they are full.
+        Raises `ModelNotFound` for a model that nobody offers or will again, `BadRequest` for one
+        that cannot do this, `Unavailable` when all its workers are gone or rest, `ProviderRefused`
+        when they rest because keys are wrong, `Overloaded` when they are full.
         """
         now = self._now()
         workers = self._by_model.get(model, ())

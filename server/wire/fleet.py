@@ -7,6 +7,7 @@
     operator -> POST /fleet/resume     WorkerRef        after a drain
     gateway  -> POST /fleet/close      Close            it demands keys, so shall you
     launcher -> POST /fleet/lost       WorkerRef        its process has ended
+    launcher -> POST /fleet/dismiss  Dismissal        an operator has let it leave for good
     launcher -> POST /fleet/rest       Rest             models that it loads when they are asked for
     gateway  -> POST /fleet/wake       Wake             one of them is asked for
     anyone   -> GET  /fleet             FleetView        now
@@ -76,6 +77,11 @@ class WorkerRef(Frozen):
 
 class Close(Frozen):
     """FastChat's reading paths, by which models can be asked too, demand the secret from now on."""
+
+
+class Dismissal(Frozen):
+    name: Annotated[str, Field(min_length=1, max_length=500)]
+    """Of a process, as in its `Registration`: its models are not coming back."""
 
 
 class Resting(Frozen):
@@ -216,6 +222,8 @@ class FleetView(Frozen):
     resting: tuple[Resting, ...] = ()
     wanted: tuple[str, ...] = ()
     """Of the resting, those that are asked for now."""
+    dismissed: tuple[str, ...] = ()
+    """Names of workers that come back no more, until they register again."""
 
 
 class Loads(Frozen):

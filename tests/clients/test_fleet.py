@@ -58,6 +58,8 @@ async def test_a_worker_registers_beats_drains_leaves_and_is_lost() -> None:
         assert not (await client.beat(busy)).known
         await client.lost(WORKER)
         assert (await client.view()).workers == ()
+        await client.dismiss("guest@here")
+        assert (await client.view()).dismissed == ("guest@here",)
         await client.aclose()
 
 

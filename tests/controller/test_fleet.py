@@ -11,7 +11,8 @@ from tests.fakes.controller import SECRET, controller
 pytestmark = pytest.mark.anyio
 
 INSIDE = {SECRET_HEADER: SECRET.get_secret_value()}
-POSTS = ["/fleet/register", "/fleet/beat", "/fleet/leave", "/fleet/drain", "/fleet/lost"]
+POSTS = ["/fleet/register", "/fleet/beat", "/fleet/leave", "/fleet/drain", "/fleet/lost",
+         "/fleet/dismiss"]  # fmt: skip
 
 
 async def test_every_fleet_path_demands_the_secret_and_changes_nothing_without_it() -> None:
@@ -50,7 +51,9 @@ async def test_a_workers_life_from_register_to_leave() -> None:
         assert (worker["address"], worker["state"], worker["load"]["running"]) == (A, "draining", 3)
         assert await post("/fleet/leave", a_ref) == known
         assert await post("/fleet/lost", a_ref) == unknown
-        assert (await http.get("/fleet")).json()["workers"] == []
+        assert await post("/fleet/dismiss", {"name": "online_api gpu1@here"}) == known
+        view = (await http.get("/fleet")).json()
+        assert (view["workers"], view["dismissed"]) == ([], ["online_api gpu1@here"])
 
 
 async def test_many_workers_are_told_to_beat_less_often() -> None:

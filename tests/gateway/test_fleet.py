@@ -232,3 +232,38 @@ async def test_a_request_moves_only_where_its_own_model_is_served() -> None:
     assert moved == ["k"]
     there.apply(FleetView(controller="c1", workers=(suspect, both[1])))
     assert moved == ["k"]  # once is enough
+
+
+async def test_who_has_left_for_good_is_not_found_and_who_is_down_is_unavailable() -> None:
+    guest, other = view(A, name="guest@here", models=("m", "x")), view(B, name="other@here")
+    there = fleet(guest, other)
+    left = FleetView(controller="c1", workers=(other,), dismissed=("guest@here",))
+    there.apply(left)
+    there.take("m", "chat")
+    with pytest.raises(ModelNotFound):
+        there.take("x", "chat")
+    there.apply(FleetView(controller="c1", dismissed=("guest@here",)))
+    with pytest.raises(Unavailable):
+        there.take("m", "chat")
+    there.apply(FleetView(controller="c1", workers=(guest,)))
+    there.apply(FleetView(controller="c1"))
+    with pytest.raises(Unavailable):
+        there.take("x", "chat")
+
+
+async def test_who_has_left_for_good_serves_until_it_ends() -> None:
+    guest = view(A, name="guest@here")
+    there = fleet(guest)
+    there.apply(FleetView(controller="c1", workers=(guest,), dismissed=("guest@here",)))
+    there.take("m", "chat")
+    there.apply(FleetView(controller="c1", dismissed=("guest@here",)))
+    with pytest.raises(ModelNotFound):
+        there.take("m", "chat")
+
+
+async def test_what_was_expected_is_not_forgotten() -> None:
+    made = Fleet("gw", expected=["m"])
+    made.apply(FleetView(controller="c1", workers=(view(A, name="guest@here"),)))
+    made.apply(FleetView(controller="c1", dismissed=("guest@here",)))
+    with pytest.raises(Unavailable):
+        made.take("m", "chat")

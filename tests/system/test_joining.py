@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import OpenAI
+from openai import NotFoundError, OpenAI
 
 from tests.system.launch import Launch, command, launched, until, write_home
 
@@ -69,6 +69,8 @@ def test_a_server_that_joined_comes_and_goes_and_stays_over_a_kill_until_it_leav
                 assert left.returncode == 0, left.stdout + left.stderr
                 until(lambda: models(again) == ["echo"], 15)
                 until(lambda: WORKER not in again.rows(), 15)
+                with pytest.raises(NotFoundError):
+                    says(again)
 
 
 def test_one_line_of_the_settings_joins_a_server_that_comes_later(

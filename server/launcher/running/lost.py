@@ -1,12 +1,15 @@
-"""Tells the controller at once when a worker has ended, long before its beats are missed."""
+"""Tells the controller at once when a worker has ended, long before its beats are missed, and when
+one is not coming back."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from server.clients.fleet import ControllerClient
 from server.core.errors import TransportError
+from server.core.ids import name_here
 from server.launcher.setup.prepare import Prepared
 from server.wire.fleet import WorkerRef
 
@@ -24,11 +27,19 @@ class LossReporter:
         self._client: ControllerClient | None = None
 
     async def report(self, address: str) -> None:
+        await self._tell(lambda client: client.lost(WorkerRef(address=address)))
+
+    async def dismiss(self, process: str) -> None:
+        await self._tell(lambda client: client.dismiss(name_here(process)))
+
+    async def _tell(self, what: Callable[[ControllerClient], Awaitable[None]]) -> None:
+        if not self.url:
+            return
         if self._client is None:
             self._client = ControllerClient(self.url, self._secret)
         try:
             async with asyncio.timeout(LIMIT_S):
-                await self._client.lost(WorkerRef(address=address))
+                await what(self._client)
         except (TransportError, TimeoutError) as error:
             log.info("the controller did not hear of a loss", extra={"reason": str(error)})
 

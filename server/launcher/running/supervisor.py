@@ -265,6 +265,7 @@ class Supervisor:
         await self._begin(keeper)
 
     async def _dismiss(self, keeper: Keeper) -> None:
+        await self._lost.dismiss(keeper.plan.name)
         await self._end(keeper, self._for_all_s)
         for known in (self.keepers, self._begun):
             if keeper in known:

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from server.clients.joined import JoinedFile
+from server.core.ids import name_here
 from server.core.settings import JoinedServer
 from server.launcher.running.desired import Desired
 from server.launcher.running.inbox import put_wish
@@ -55,6 +56,8 @@ async def test_a_server_joins_and_is_there_in_the_next_life_until_it_leaves(home
         await seen(lambda: WORKER not in names(again))
         assert not psutil.pid_exists(pid)
         assert again.view.has("lets gpu1-8000 leave")
+        (dismissal,) = again.story("/fleet/dismiss")
+        assert dismissal["about"] == {"name": name_here(WORKER)}
     third = Fleet(home)
     async with third.running():
         assert WORKER not in names(third)
