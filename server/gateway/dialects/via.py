@@ -17,8 +17,9 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from server.core.errors import BadAnswer, UpstreamFailed
+from server.core.errors import BadAnswer, RequestError, UpstreamFailed
 from server.core.sse import event_data
+from server.gateway.dialects.names import AS_THEY_ARE, Names
 from server.gateway.relay import Relay
 from server.web.asgi import JSON, Header, Message, Receive, Scope, Send, Served, served_by
 from server.web.edge import request_id_of
@@ -80,16 +81,22 @@ async def through(
     telling: Telling,
     *,
     path: str = CHAT,
+    names: Names = AS_THEY_ARE,
 ) -> None:
     """Ask the relay for `fields`, a request as OpenAI's clients make it, and tell what it says.
 
     The body of the request itself must have been read. A stream should ask for its usage, with
-    `stream_options`. An answer with an error's status is passed on as it is, in OpenAI's envelope.
-    Raises what `Relay.serve` raises.
+    `stream_options`. An answer with an error's status is passed on in OpenAI's envelope, with
+    fields called as in the request (`names`). Raises what `Relay.serve` raises.
     """
-    between = Interpreter(receive, send, orjson.dumps(fields), telling, request_id_of(scope))
+    body, request_id = orjson.dumps(fields), request_id_of(scope)
+    between = Interpreter(receive, send, body, telling, request_id, names)
     as_chat = {**scope, "path": path}
-    await relay.serve("chat", as_chat, between.receive, between.send, seen_as=scope["path"])
+    try:
+        await relay.serve("chat", as_chat, between.receive, between.send, seen_as=scope["path"])
+    except RequestError as error:
+        names.reword(error)
+        raise
 
 
 class Between:
@@ -148,12 +155,19 @@ class Interpreter(Between):
     """The client, as the relay knows it: has asked for `body`, and understands OpenAI's answers."""
 
     def __init__(
-        self, receive: Receive, send: Send, body: bytes, telling: Telling, request_id: str
+        self,
+        receive: Receive,
+        send: Send,
+        body: bytes,
+        telling: Telling,
+        request_id: str,
+        names: Names = AS_THEY_ARE,
     ) -> None:
         super().__init__(receive, send)
         self._body: bytes | None = body
         self._telling = telling
         self._request_id = request_id
+        self._names = names
         self._ended = False
         """The last event has been told."""
         self._odd = False
@@ -175,6 +189,8 @@ class Interpreter(Between):
                 error = self._makes_no_sense()
                 status, headers = error.status, [JSON]
                 body = orjson.dumps(error.envelope(self._request_id))
+        else:
+            body = self._names.reworded_body(body)
         await self.own.respond(status, headers, body)
 
     def send_now(self, piece: bytes) -> bool:
@@ -229,7 +245,7 @@ class Interpreter(Between):
         if error is None:
             return self._telling.chunk(chunk)
         error = error if isinstance(error, dict) else {"message": str(error)}
-        told = self._telling.failure(error)
+        told = self._telling.failure(self._names.reworded(error))
         self._ended = True  # not before: what makes no sense has ended nothing
         return told
 

@@ -70,15 +70,19 @@ def count_fields(asked: CountRequest) -> Fields:
     return fields
 
 
-def turns_of(asked: CountRequest) -> list[Fields]:
+def turns_of(asked: CountRequest, made_of: list[int | None] | None = None) -> list[Fields]:
+    """`made_of` is told which message each turn begins with; None: it is the system's."""
     turns: list[Fields] = []
+    told = [] if made_of is None else made_of
     if asked.system:
         turns.append({"role": "system", "content": _joined(asked.system)})
+        told.append(None)
     groups = [
         (role, [block for message in same for block in message.content])
         for role, same in groupby(asked.messages, key=lambda message: message.role)
     ]
     thinks_from = _last_question(groups)
+    begins = _beginnings(asked)
     for place, (role, blocks) in enumerate(groups):
         if role == "system":
             turns.append({"role": "system", "content": _joined(_texts(blocks))})
@@ -86,7 +90,14 @@ def turns_of(asked: CountRequest) -> list[Fields]:
             turns.append(_said(blocks, with_thinking=place > thinks_from))
         else:
             turns += _asked(blocks)
+        told += [begins[place]] * (len(turns) - len(told))
     return turns
+
+
+def _beginnings(asked: CountRequest) -> list[int]:
+    """Which message each group of one role begins with."""
+    roles = [message.role for message in asked.messages]
+    return [at for at, role in enumerate(roles) if at == 0 or role != roles[at - 1]]
 
 
 def _last_question(groups: Sequence[tuple[str, Sequence[object]]]) -> int:

@@ -16,9 +16,10 @@ from server.gateway.asked import TOKENIZE
 from server.gateway.dialects.anthropic.answer import Expected, message_of
 from server.gateway.dialects.anthropic.chat import chat_fields, count_fields
 from server.gateway.dialects.anthropic.errors import failure
+from server.gateway.dialects.anthropic.names import names_of
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest, parse
 from server.gateway.dialects.anthropic.stream import PING, MessageStream
-from server.gateway.dialects.via import WholeTelling, through
+from server.gateway.dialects.via import Telling, WholeTelling, through
 from server.gateway.relay import Relay
 from server.web.asgi import Receive, Scope, Send, read_body
 from server.web.edge import request_id_of
@@ -41,16 +42,19 @@ class Messages:
             raise MethodNotAllowed("This path takes POST only.")
         body = await read_body(scope, receive, MAX_CHAT_BYTES)
         if path == COUNT:
-            fields = count_fields(parse(CountRequest, body))
-            counting = CountTelling()
+            counted = parse(CountRequest, body)
+            fields, names = count_fields(counted), names_of(counted)
+            telling: Telling = CountTelling()
+            path = TOKENIZE.decode()
             await through(
-                self._relay, scope, receive, send, fields, counting, path=TOKENIZE.decode()
+                self._relay, scope, receive, send, fields, telling, path=path, names=names
             )
             return
         asked = parse(MessagesRequest, body)
         expected = Expected(asked.model, asked.stop_sequences or (), asked.shows_thinking)
         telling = MessageTelling(expected, request_id_of(scope))
-        await through(self._relay, scope, receive, send, chat_fields(asked), telling)
+        fields, names = chat_fields(asked), names_of(asked)
+        await through(self._relay, scope, receive, send, fields, telling, names=names)
 
 
 class MessageTelling:

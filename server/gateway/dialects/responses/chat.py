@@ -48,10 +48,13 @@ def chat_of(wish: Wish, choice: Any, items: Sequence[Json], *, stream: bool) -> 
     return fields
 
 
-def messages_of(instructions: str | None, items: Sequence[Json]) -> list[Json]:
+def messages_of(
+    instructions: str | None, items: Sequence[Json], made_of: list[list[int]] | None = None
+) -> list[Json]:
     """Calls that follow one another, or a message of the model, are one message in a chat.
 
-    What the model thought goes back to it until the user asks something new.
+    What the model thought goes back to it until the user asks something new. `made_of` is told
+    the items of each message; the instructions are none.
     """
     _check_outputs(items)
     messages: list[Json] = []
@@ -64,6 +67,9 @@ def messages_of(instructions: str | None, items: Sequence[Json]) -> list[Json]:
             thought = _thought(item) if at > asked else ""
             continue
         _ADD[item["type"]](messages, item)
+        if made_of is not None:
+            made_of += [[] for _ in range(len(messages) - len(made_of))]
+            made_of[-1].append(at)
         if thought and messages[-1]["role"] == "assistant":
             messages[-1]["reasoning_content"], thought = thought, ""
     if not messages:

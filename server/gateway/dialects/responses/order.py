@@ -8,6 +8,7 @@ import orjson
 
 from server.core.clock import Clock
 from server.core.ids import new_uuid
+from server.gateway.dialects.names import Names
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.chat import chat_of
 from server.gateway.dialects.responses.compacting import Compacting, chat_for_summary
@@ -15,6 +16,7 @@ from server.gateway.dialects.responses.document import begun
 from server.gateway.dialects.responses.history import items_before, resolved
 from server.gateway.dialects.responses.items import REFERENCE, read_input
 from server.gateway.dialects.responses.making import Making
+from server.gateway.dialects.responses.names import names_of
 from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish, read_wish
 from server.ledger.responses import Kept
@@ -31,6 +33,7 @@ class Order:
     """Its own input, without that of earlier responses."""
     fields: Json
     """Of the chat."""
+    names: Names
     making: Making
 
     @property
@@ -60,7 +63,8 @@ async def read_order(body: Json, owner: str, archive: Archive, clock: Clock) -> 
     before, items = await _all_items(wish, items, owner, archive, now)
     fields = chat_of(wish, choice, [*before, *items], stream=wish.stream is True)
     making = Making(begun(wish, choice, f"resp_{name}", int(now)), clock.wall)
-    return Order(wish, owner, now, items, fields, making)
+    names = names_of(wish, [*before, *items], len(before))
+    return Order(wish, owner, now, items, fields, names, making)
 
 
 async def read_compaction(

@@ -31,6 +31,7 @@ from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.following import follow
 from server.gateway.dialects.responses.keeper import Keeper
 from server.gateway.dialects.responses.listing import first_event, page_of
+from server.gateway.dialects.responses.names import names_of_summary
 from server.gateway.dialects.responses.order import Order, read_compaction, read_order
 from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
@@ -132,7 +133,15 @@ class Responses:
             await self._in_background(order, scope, receive, send)
             return
         keeper = Keeper(receive, send, order.making, lambda: self._keep(order))
-        await through(self._relay, scope, keeper.receive, keeper.send, order.fields, order.making)
+        await through(
+            self._relay,
+            scope,
+            keeper.receive,
+            keeper.send,
+            order.fields,
+            order.making,
+            names=order.names,
+        )
 
     async def _keep(self, order: Order) -> None:
         """If it cannot be, its client has it all the same, and sees that it is not stored."""
@@ -149,7 +158,7 @@ class Responses:
     ) -> None:
         """It is in the file before anybody hears of it, and told as it is there."""
         kept = order.kept(self._runs.holder)
-        run = await self._runs.begin(scope, order.fields, order.making)
+        run = await self._runs.begin(scope, order.fields, order.making, order.names)
         try:
             await self._archive.put(kept)
         except BaseException:
@@ -166,8 +175,8 @@ class Responses:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         order = await read_order(body, _owner(scope), self._archive, self._clock)
         fields = {name: order.fields[name] for name in _COUNTED if name in order.fields}
-        path = TOKENIZE.decode()
-        await through(self._relay, scope, receive, send, fields, Counting(), path=path)
+        path, names = TOKENIZE.decode(), order.names
+        await through(self._relay, scope, receive, send, fields, Counting(), path=path, names=names)
 
     def _events(self, scope: Scope, document: Json, start: int) -> AsyncGenerator[bytes, None]:
         story = self._runs.story(document["id"])
@@ -192,7 +201,8 @@ class Responses:
     async def _compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
         found = await read_compaction(body, _owner(scope), self._archive, self._clock)
-        await through(self._relay, scope, receive, send, *found)
+        names = names_of_summary()
+        await through(self._relay, scope, receive, send, *found, names=names)
 
     async def _find(self, scope: Scope, id: str) -> tuple[Kept, Json]:
         """It, and its document. Raises `NotFound`."""

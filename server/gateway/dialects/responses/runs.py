@@ -19,6 +19,7 @@ from server.core.clock import Clock
 from server.core.errors import Internal, Overloaded, RequestError
 from server.core.ids import new_id
 from server.core.limits import RETRY_AFTER_S
+from server.gateway.dialects.names import Names
 from server.gateway.dialects.responses.absent import Absent
 from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.document import cancelled
@@ -42,8 +43,9 @@ _TRIES: Final = 5
 class Run:
     """One response in the making."""
 
-    def __init__(self, making: Making, story: Story | None) -> None:
+    def __init__(self, making: Making, names: Names, story: Story | None) -> None:
         self.making = making
+        self.names = names
         self.client = Absent(story)
         self.kept = asyncio.Event()
         """It is in the file, or will never be."""
@@ -62,7 +64,7 @@ class Runs:
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
 
-    async def begin(self, scope: Scope, fields: Json, making: Making) -> Run:
+    async def begin(self, scope: Scope, fields: Json, making: Making, names: Names) -> Run:
         """Ask for `fields`. Raises `RequestError` when limits, or the fleet, refuse it at once.
 
         It goes on until the end, or until `cancel`; say `kept` when the response is in the file.
@@ -72,7 +74,7 @@ class Runs:
                 f"{MAX_RUNS} responses are being made in the background here.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        run = Run(making, Story(len(self._runs)) if "stream" in fields else None)
+        run = Run(making, names, Story(len(self._runs)) if "stream" in fields else None)
         scope = {**scope, "state": dict(scope["state"])}
         task = asyncio.create_task(self._make(run, scope, fields), name="making a response")
         self._tasks.add(task)
@@ -138,7 +140,15 @@ class Runs:
         """The error in which it ended, if it did."""
         client = run.client
         try:
-            await through(self._relay, scope, client.receive, client.send, fields, run.making)
+            await through(
+                self._relay,
+                scope,
+                client.receive,
+                client.send,
+                fields,
+                run.making,
+                names=run.names,
+            )
             return None
         except ClientLeft:
             run.making.document |= cancelled({})
