@@ -52,6 +52,9 @@ DRAIN_S: Final = 20.0
 WRITE_STALL_S: Final = 30.0
 SSE_PING_S: Final = 15.0
 
+TEMPLATE_S: Final = 10.0
+"""For a model's chat template to make a prompt of a request."""
+
 QUEUE_PER_WORKER: Final = 32
 """Requests that wait for a slot; one more is answered with 429 and Retry-After."""
 TRIES_PER_REQUEST: Final = 2

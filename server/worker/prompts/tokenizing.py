@@ -15,6 +15,7 @@ from typing import Any
 
 from server.clients.conversation import build_prompt
 from server.core.errors import BadRequest
+from server.core.limits import TEMPLATE_S
 from server.wire.openai_refusals import bad
 from server.worker.call_style import PLAIN, derive_calls
 from server.worker.calls import CallStyle
@@ -27,6 +28,7 @@ from server.worker.prompts.messages import (
     with_objects,
     with_texts,
 )
+from server.worker.prompts.overtime import within
 
 CONTEXT_TOKENS = 8
 """Of a prompt that the answer continues in mid-sentence."""
@@ -109,14 +111,21 @@ class Prompter:
             raise BadRequest(
                 f"A chat template has no variable {min(taken)!r}.", param="chat_template_kwargs"
             )
+        make = partial(
+            self._tokenizer.apply_chat_template,
+            messages,
+            tools=tools,
+            tokenize=False,
+            add_generation_prompt=True,
+            **chat.variables,
+        )
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                messages,
-                tools=tools,
-                tokenize=False,
-                add_generation_prompt=True,
-                **chat.variables,
-            )
+            text: str = within(TEMPLATE_S, make)
+        except TimeoutError as error:
+            raise BadRequest(
+                f"This model's chat template does not end with these messages: {error}.",
+                param="messages",
+            ) from error
         except Exception as error:  # templates of strangers fail in strange ways
             raise BadRequest(
                 f"This model's chat template does not take these messages: {error}",
