@@ -50,6 +50,8 @@ def _has_every_key(again: bytes, raw: bytes) -> bool:
 
 
 def _parse_slowly(raw: bytes, max_depth: int) -> Any:
+    if not raw:
+        raise _bad("it is empty")
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)

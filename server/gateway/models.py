@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from server.core.errors import ModelNotFound
+from server.gateway.asked import MAX_MODEL_CHARS
 from server.gateway.fleet import Fleet
 from server.gateway.routes import Routes
 from server.wire.fleet import Resting, WorkerView
@@ -40,7 +41,7 @@ def show_model(models: Iterable[dict[str, Any]], name: str) -> dict[str, Any]:
     for model in models:
         if model["id"] == name:
             return model
-    raise ModelNotFound(f"The model {name!r} does not exist here.", param="model")
+    raise ModelNotFound(f"The model {name[:MAX_MODEL_CHARS]!r} does not exist here.", param="model")
 
 
 def offered(fleet: Fleet, routes: Routes) -> dict[str, list[WorkerView]]:

@@ -43,6 +43,7 @@ def test_no_bytes_raise_anything_but_a_bad_request(raw: bytes) -> None:
         (b'{"x":{"a":1,"a":2}}', "twice"),
         (b"NaN", "NaN"),
         (b"[-Infinity]", "-Infinity"),
+        (b"", "it is empty"),
         (b"1e999", "a number is beyond 1.8e308, which is the most that one can be"),
         (b"[-1%s]" % (b"0" * 400), "beyond 1.8e308"),
         (b"[%s]" % (b"1" * 5000), "a number has more than 4300 digits"),
