@@ -57,5 +57,5 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _ours(error: HTTPException) -> RequestError:
     if error.status_code == 405:
-        return MethodNotAllowed("This path does not take that method.")
+        return MethodNotAllowed(*sorted((error.headers or {})["Allow"].split(", ")))
     return NotFound("There is nothing at this path.")

@@ -75,7 +75,7 @@ class WebFiles:
         if file is None:
             raise NotFound("There is nothing at this path.")
         if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed("This path takes GET only.")
+            raise MethodNotAllowed("GET", "HEAD")
         headers: list[Header] = [
             (b"etag", file.tag),
             _FOREVER if file.immutable else _ASK_AGAIN,

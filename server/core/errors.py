@@ -156,6 +156,11 @@ class MethodNotAllowed(RequestError):
     type = "invalid_request_error"
     code = "method_not_allowed"
 
+    def __init__(self, *allowed: str) -> None:
+        """`allowed`: the methods that the path takes."""
+        super().__init__(f"This path takes {' or '.join(allowed)} only.")
+        self.headers = ((b"allow", ", ".join(allowed).encode()),)
+
 
 class SlowRequest(RequestError):
     status = 408

@@ -126,7 +126,7 @@ class Gateway:
         ability = RELAYED.get(path)
         if ability is not None:
             if scope["method"] != "POST":
-                raise _only("POST")
+                raise MethodNotAllowed("POST")
             return self._relay.serve(ability, scope, receive, send)
         if path in OTHER_PATHS:
             return self({**scope, "path": RERANK}, receive, send)
@@ -139,8 +139,8 @@ class Gateway:
         """What can be read. Raises `NotFound`."""
         if path not in (MODELS, METRICS, OPENAPI) and not path.startswith((f"{MODELS}/", OURS)):
             raise NotFound("There is nothing at this path; the API is at /v1.")
-        if scope["method"] != "GET":
-            raise _only("GET")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed("GET", "HEAD")
         parts = self._parts
         if path == METRICS:
             _may_see_all(scope["state"].get("key"))
@@ -185,10 +185,6 @@ def _may_see_all(key: Key | None) -> None:
     """Raises `Forbidden` for a key to which the other models do not exist."""
     if key is not None and key.limits.models is not None:
         raise Forbidden("A key that is held to some models may not read the metrics of all.")
-
-
-def _only(method: str) -> MethodNotAllowed:
-    return MethodNotAllowed(f"This path takes {method} only.")
 
 
 def _described() -> bytes:

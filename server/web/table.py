@@ -12,13 +12,15 @@ Routes = dict[tuple[str, str], ASGIApp]
 class Table:
     def __init__(self, *routes: Routes) -> None:
         self._routes = {key: app for part in routes for key, app in part.items()}
-        self._paths = {path for _, path in self._routes}
+        self._methods: dict[str, list[str]] = {}
+        for method, path in self._routes:
+            self._methods.setdefault(path, []).append(method)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._routes.get((scope["method"], scope["path"]))
         if app is not None:
             await app(scope, receive, send)
-        elif scope["path"] in self._paths:
-            raise MethodNotAllowed("This path does not take that method.")
+        elif allowed := self._methods.get(scope["path"]):
+            raise MethodNotAllowed(*allowed)
         else:
             raise NotFound("There is nothing at this path.")

@@ -46,13 +46,13 @@ class KeysAdmin:
         if path == KEYS and method == "POST":
             await self._create(by, scope, receive, send)
         elif path == KEYS:
-            _only(method, "GET", "GET or POST")
+            _only(method, "GET", "POST")
             await send_json(send, await self._keys())
         elif path == USAGE:
-            _only(method, "GET", "GET")
+            _only(method, "GET")
             await send_json(send, await self._usage(_days(scope)))
         elif path.startswith(f"{KEYS}/"):
-            _only(method, "DELETE", "DELETE")
+            _only(method, "DELETE")
             await send_json(send, await self._revoke(by, path.removeprefix(f"{KEYS}/")))
         else:
             raise NotFound("There is nothing at this path.")
@@ -92,9 +92,9 @@ class KeysAdmin:
         return {"object": "list", "data": [usage_document(x, names) for x in found]}
 
 
-def _only(method: str, wanted: str, shown: str) -> None:
+def _only(method: str, wanted: str, *others: str) -> None:
     if method != wanted:
-        raise MethodNotAllowed(f"This path takes {shown} only.")
+        raise MethodNotAllowed(wanted, *others)
 
 
 def _days(scope: Scope) -> int:

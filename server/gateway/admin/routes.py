@@ -57,7 +57,7 @@ class RoutesAdmin:
         path, method = scope["path"], scope["method"]
         if path == ROUTES:
             if method != "GET":
-                raise MethodNotAllowed("This path takes GET only.")
+                raise MethodNotAllowed("GET")
             await self._customers.sync()
             await send_json(send, {"object": "list", "data": self._all()})
             return
@@ -68,7 +68,7 @@ class RoutesAdmin:
         elif method == "DELETE":
             await send_json(send, await self._delete(by, name))
         else:
-            raise MethodNotAllowed("This path takes PUT or DELETE only.")
+            raise MethodNotAllowed("PUT", "DELETE")
 
     def _all(self) -> list[dict[str, Any]]:
         there = self._models()

@@ -61,10 +61,10 @@ class ServersAdmin:
             document = await self._join(by, server)
             await send_whole(send, 201, [JSON], orjson.dumps(document))
         elif path == SERVERS:
-            _only(method, "GET", "GET or POST")
+            _only(method, "GET", "POST")
             await send_json(send, {"object": "list", "data": await self._all()})
         else:
-            _only(method, "DELETE", "DELETE")
+            _only(method, "DELETE")
             name = unquote(path.removeprefix(f"{SERVERS}/"))
             await send_json(send, await self._leave(by, name))
 
@@ -153,6 +153,6 @@ def _told(found: Found | None) -> dict[str, Any]:
     return {"server": found.label, "models": list(found.models)}
 
 
-def _only(method: str, wanted: str, shown: str) -> None:
+def _only(method: str, wanted: str, *others: str) -> None:
     if method != wanted:
-        raise MethodNotAllowed(f"This path takes {shown} only.")
+        raise MethodNotAllowed(wanted, *others)

@@ -15,7 +15,6 @@ from server.core.errors import (
     BadRequest,
     Conflict,
     ConnectFailed,
-    MethodNotAllowed,
     NotFound,
     Overloaded,
     ProviderRefused,
@@ -37,10 +36,7 @@ MAX_PAGE_BYTES: Final = 4096
 """Of a page, in which that is looked for."""
 _REFUSALS: Final[dict[int, type[RequestError]]] = {
     kind.status: kind
-    for kind in (
-        *(NotFound, MethodNotAllowed, SlowRequest, Conflict, TooLarge, UnsupportedMedia),
-        Unprocessable,
-    )
+    for kind in (*(NotFound, SlowRequest, Conflict, TooLarge, UnsupportedMedia, Unprocessable),)
 }
 """Another 4xx is a 400."""
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)

@@ -36,7 +36,7 @@ class OnlineWorker:
         if path not in PATHS:
             raise NotFound("There is nothing at this path.")
         if scope["method"] != "POST":
-            raise MethodNotAllowed("This path takes POST only.")
+            raise MethodNotAllowed("POST")
         if self.relay is None:
             raise _not_there()
         await self.relay.serve(scope, receive, send)
@@ -45,7 +45,7 @@ class OnlineWorker:
         if self.tokens is None:
             raise NotFound("An online provider counts no tokens for us.", param="model")
         if scope["method"] != "POST":
-            raise MethodNotAllowed("This path takes POST only.")
+            raise MethodNotAllowed("POST")
         if self.relay is None:
             raise _not_there()
         await self.tokens.serve(scope, receive, send)

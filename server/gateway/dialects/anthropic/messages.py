@@ -39,7 +39,7 @@ class Messages:
         if path not in (MESSAGES, COUNT):
             raise NotFound("There is nothing at this path; messages are sent to /v1/messages.")
         if scope["method"] != "POST":
-            raise MethodNotAllowed("This path takes POST only.")
+            raise MethodNotAllowed("POST")
         body = await read_body(scope, receive, MAX_CHAT_BYTES)
         if path == COUNT:
             counted = parse(CountRequest, body)

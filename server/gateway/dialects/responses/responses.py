@@ -103,7 +103,7 @@ class Responses:
         elif method == "DELETE":
             await send_json(send, await self._delete(scope, id))
         else:
-            _only(method, "GET")
+            _only(method, "GET", "DELETE")
             await self._show(scope, id, receive, send)
 
     async def _below(self, scope: Scope, id: str, name: str) -> Json:
@@ -250,6 +250,6 @@ def _nothing_here() -> NotFound:
     return NotFound("There is nothing at this path.")
 
 
-def _only(method: str, wanted: str) -> None:
+def _only(method: str, wanted: str, *others: str) -> None:
     if method != wanted:
-        raise MethodNotAllowed(f"This path takes {wanted} only.")
+        raise MethodNotAllowed(wanted, *others)
