@@ -69,8 +69,9 @@ class Names:
 
     def _in_words(self, message: str, param: object) -> str:
         if isinstance(param, str) and param in self._table:
-            word = rf"(?<=')\b{re.escape(param)}\b(?=')|(?<=\b(?:the|our) ){re.escape(param)}\b"
-            message = re.sub(word, self._table[param], message)
+            word = re.escape(param)
+            behind = rf"(?<=\b(?:the|our) ){word}\b|(?<=\bcharacters of ){word}\b"
+            message = re.sub(rf"(?<='){word}(?=')|{behind}", self._table[param], message)
         return _NAME.sub(lambda found: self.own(found[0]), message)
 
 

@@ -131,6 +131,11 @@ def test_a_message_names_the_field_in_its_own_words() -> None:
     }
     long = names.reworded({"message": "Reduce the length of the messages.", "param": "messages"})
     assert long["message"] == "Reduce the length of the input."
+    none = {"message": "9 characters of messages; 'image_url' is no text.", "param": "messages"}
+    assert names.reworded(none)["message"] == "9 characters of input; 'input_image' is no text."
+    calls = {"message": "With 'tool_calls' comes each 'tool_call_id'.", "param": "messages[2]"}
+    told = of_anthropic().reworded(calls)
+    assert told["message"] == "With 'tool_use' comes each 'tool_use_id'."
     stop = BadRequest("Invalid value for 'stop': stop it.", param="stop")
     of_anthropic().reword(stop)
     assert (stop.message, stop.param) == (

@@ -17,7 +17,11 @@ FIELDS: Final[Mapping[str, str]] = {
     "response_format": "output_config.format",
     "tool_choice.function": "tool_choice",
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "image_url": "image",
+    "tool_calls": "tool_use",
+    "tool_call_id": "tool_use_id",
 }
+"""With the types of blocks that stand in sentences."""
 _OF_TOOL: Final[Mapping[str, str]] = {
     ".function.name": ".name",
     ".function.description": ".description",

@@ -112,7 +112,8 @@ def parse(kind: type[Asked], body: bytes) -> Asked:
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         param = _path(detail["loc"], fields)
-        raise BadRequest(f"{param}: {detail['msg'][:MAX_REASON_CHARS]}.", param=param) from error
+        reason = detail["msg"][:MAX_REASON_CHARS].replace(" after validation", "")
+        raise BadRequest(f"{param}: {reason}.", param=param) from error
     if isinstance(asked, MessagesRequest) and asked.messages[-1].role == "assistant":
         raise BadRequest(
             "messages: The last one must not be the assistant's: no model here goes on with an "

@@ -21,7 +21,11 @@ FIELDS: Final[Mapping[str, str]] = {
     "tool_choice.function": "tool_choice",
     "tool_choice.allowed_tools": "tool_choice",
     "logprobs": "top_logprobs",
+    "image_url": "input_image",
+    "tool_calls": "function_call",
+    "tool_call_id": "call_id",
 }
+"""With the types of parts that stand in sentences."""
 _OF_CALL: Final[Mapping[str, str]] = {
     ".id": ".call_id",
     ".function.name": ".name",
