@@ -14,6 +14,7 @@ from server.gateway.admin.routes import ROUTES, RoutesAdmin
 from server.gateway.admin.servers import SERVERS, Say, ServersAdmin
 from server.gateway.admission import key_or_secret
 from server.gateway.asked import DETOKENIZE, TIMEOUT_HEADER, TOKENIZE
+from server.gateway.azure import AZURE, as_openai
 from server.gateway.dialects.anthropic.messages import MESSAGES, Messages
 from server.gateway.dialects.edge import DialectEdge
 from server.gateway.dialects.responses.responses import RESPONSES, Responses
@@ -130,6 +131,8 @@ class Gateway:
             return self._relay.serve(ability, scope, receive, send)
         if path in OTHER_PATHS:
             return self({**scope, "path": RERANK}, receive, send)
+        if path.startswith(AZURE):
+            return self(as_openai(scope), receive, send)
         app = self._apps.get("/".join(path.split("/", 3)[:3]))
         if app is not None:
             return app(scope, receive, send)

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from server.core.errors import BadRequest
 from server.core.limits import WHOLE_REQUEST_S
 from server.core.model_name import with_model
 from server.core.strict_json import parse_object
+from server.gateway.azure import DEPLOYMENT
 from server.web.asgi import Header, Scope, found_in
 from server.wire.fleet import Ability
 from server.wire.lanes import PRIORITY_HEADER, Lane, lane_of
@@ -108,6 +111,10 @@ def parse_asked(scope: Scope, ability: Ability, body: bytes) -> Asked:
     """Raises `BadRequest` for a request that cannot be routed."""
     fields = parse_object(body)
     path = scope["path"].encode()
+    deployment = scope.get(DEPLOYMENT)
+    if deployment is not None and fields.get("model") != deployment:
+        fields["model"] = deployment
+        body = orjson.dumps(fields)
     model = _model_of(fields)
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):

@@ -229,12 +229,13 @@ class Customers:
 
 
 def _digest_offered(headers: Iterable[Header]) -> bytes:
-    """Of the key in the first `Authorization`, else in the first `x-api-key`, where Anthropic's
-    clients put it; empty where there is none."""
+    """Of the key in the first `Authorization`, else in the first `x-api-key` or `api-key`, where
+    Anthropic's and Azure's clients put it; empty where there is none."""
     offered = first_of(headers, b"authorization") or b""
     if offered[:7].lower() == b"bearer ":
         return sha256(offered[7:].strip()).digest()
     key = first_of(headers, b"x-api-key")
+    key = first_of(headers, b"api-key") if key is None else key
     return b"" if key is None else sha256(key.strip()).digest()
 
 
