@@ -18,6 +18,7 @@ from server.controller.fleet import EVENTS, FleetRoutes
 from server.controller.picker import Picker
 from server.controller.registry import Registry
 from server.controller.sweeper import Sweeper
+from server.controller.waking import Waking
 from server.core.clock import Clock, SystemClock
 from server.web.asgi import ASGIApp, Scope
 from server.web.drain import Drain
@@ -48,7 +49,9 @@ def create_app(
         FleetRoutes(registry, callers).routes(),
         {("GET", EVENTS): feed},
         FastChatRoutes(registry, picker, callers, http).routes(),
-        FastChatRelay(picker, http, drain, settings.secret).routes(),
+        FastChatRelay(
+            Waking(registry, picker, settings.wake_s), http, drain, settings.secret
+        ).routes(),
     )
 
     @asynccontextmanager

@@ -112,15 +112,18 @@ class FastChatRoutes:
             multimodal = "vision" in entry.view.abilities
             if which == "all" or (which == "multimodal") == multimodal:
                 names |= dict.fromkeys(entry.view.models)
+        if which != "multimodal":  # no model of a launcher's sees pictures
+            names |= dict.fromkeys(self._registry.asleep())
         return {"models": list(names)}
 
     async def _address(self, scope: Scope, asked: ModelAsked) -> object:
-        """A worker's address; for one of ours, which are closed to strangers, our own by the
-        name that the caller knows us by (see `server/controller/fastchat_relay.py`)."""
+        """A worker's address; for one of ours, which are closed to strangers, and for a model that
+        has yet to be loaded, our own by the name that the caller knows us by (see
+        `server/controller/fastchat_relay.py`)."""
         entry = self._picker.pick(asked.model)
-        if entry is None:
+        if entry is None and self._registry.resting(asked.model) is None:
             return {"address": ""}
-        if entry.view.protocol == "fastchat":
+        if entry is not None and entry.view.protocol == "fastchat":
             entry.handed_out += 1
             return {"address": entry.view.address}
         return {"address": "http://" + (header(scope, b"host") or b"").decode("latin-1")}
@@ -129,7 +132,10 @@ class FastChatRoutes:
         """All workers as one, for a controller above this one."""
         workers = list(self._picker.workers())
         return {
-            "model_names": sorted({model for entry in workers for model in entry.view.models}),
+            "model_names": sorted(
+                {model for entry in workers for model in entry.view.models}
+                | set(self._registry.asleep())
+            ),
             "speed": sum(entry.view.speed for entry in workers),
             "queue_length": sum(queue_length(entry) for entry in workers),
         }

@@ -12,8 +12,15 @@ from pydantic import SecretStr
 
 from server.clients.http import HTTPClient
 from server.clients.origin import Origin
-from server.controller.picker import Picker
-from server.core.errors import BadAnswer, BadRequest, RequestError, TransportError
+from server.controller.waking import Waking
+from server.core.errors import (
+    BadAnswer,
+    BadRequest,
+    Overloaded,
+    RequestError,
+    TransportError,
+    Unavailable,
+)
 from server.core.limits import (
     BETWEEN_TOKENS_S,
     FIRST_TOKEN_S,
@@ -48,8 +55,8 @@ _HEAD = {"type": "http.response.start", "status": 200, "headers": []}
 class FastChatRelay:
     """Errors come as FastChat's JSON in an answer with status 200, as its clients expect."""
 
-    def __init__(self, picker: Picker, http: HTTPClient, drain: Drain, secret: SecretStr) -> None:
-        self._picker = picker
+    def __init__(self, waking: Waking, http: HTTPClient, drain: Drain, secret: SecretStr) -> None:
+        self._waking = waking
         self._http = http
         self._drain = drain
         self._secret: Header = (SECRET_HEADER.encode(), secret.get_secret_value().encode())
@@ -58,41 +65,33 @@ class FastChatRelay:
         return {("POST", STREAM): self.stream, **{("POST", path): self.whole for path in WHOLE}}
 
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, worker = await self._asked(scope, receive)
+        model, body = await _asked(scope, receive)
         await send(dict(_HEAD))
-        if worker is None:
-            await _end(send, failure(ErrorCode.CONTROLLER_NO_WORKER))
-            return
+        worker = None
         try:
             with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+                worker = await self._worker(scope["path"], model)
                 await self._pass_on(worker, body, send, limit)
         except (TransportError, RequestError) as error:
             await _end(send, _failed(worker, error))
 
     async def whole(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, worker = await self._asked(scope, receive)
-        if worker is None:
-            answer = failure(ErrorCode.CONTROLLER_NO_WORKER).rstrip(NUL)
-        else:
-            try:
-                with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
-                    answer = await self._fetch(worker, scope["path"], body, limit)
-            except (TransportError, RequestError) as error:
-                answer = _failed(worker, error).rstrip(NUL)
+        model, body = await _asked(scope, receive)
+        worker = None
+        try:
+            with Patience(receive, self._drain, WHOLE_REQUEST_S) as limit:
+                worker = await self._worker(scope["path"], model)
+                answer = await self._fetch(worker, scope["path"], body, limit)
+        except (TransportError, RequestError) as error:
+            answer = _failed(worker, error).rstrip(NUL)
         await send_whole(send, 200, [JSON], answer)
 
-    async def _asked(self, scope: Scope, receive: Receive) -> tuple[bytes, WorkerView | None]:
-        """The body, and the worker that is to have it."""
-        body = await read_body(scope, receive, MAX_CHAT_BYTES)
-        model = parse_object(body).get("model")
-        if not isinstance(model, str):
-            raise BadRequest("You must provide a model parameter.", param="model")
-        entry = self._picker.pick(model)
-        if entry is None:
-            return body, None
-        if scope["path"] in GENERATING:
+    async def _worker(self, path: str, model: str) -> WorkerView:
+        """The one that is to have the request, once its model is loaded. Raises `RequestError`."""
+        entry = await self._waking.pick(model)
+        if path in GENERATING:
             entry.handed_out += 1
-        return body, entry.view
+        return entry.view
 
     async def _pass_on(self, worker: WorkerView, body: bytes, send: Send, limit: Patience) -> None:
         """Whole pieces, byte for byte."""
@@ -125,9 +124,29 @@ class FastChatRelay:
         return (JSON, self._secret) if worker.protocol == "openai" else (JSON,)
 
 
-def _failed(worker: WorkerView, error: Exception) -> bytes:
+async def _asked(scope: Scope, receive: Receive) -> tuple[str, bytes]:
+    """The model, and the body."""
+    body = await read_body(scope, receive, MAX_CHAT_BYTES)
+    model = parse_object(body).get("model")
+    if not isinstance(model, str):
+        raise BadRequest("You must provide a model parameter.", param="model")
+    return model, body
+
+
+def _failed(worker: WorkerView | None, error: Exception) -> bytes:
+    if worker is None:
+        return _none(error)
     log.warning("worker failed", extra={"address": worker.address, "cause": str(error)})
     return failure(ErrorCode.CONTROLLER_WORKER_TIMEOUT)
+
+
+def _none(error: Exception) -> bytes:
+    """There was nobody to ask; of a model that somebody could load it is said what keeps it."""
+    if isinstance(error, Overloaded):
+        return failure(ErrorCode.ENGINE_OVERLOADED, error.message)
+    if isinstance(error, Unavailable):
+        return failure(ErrorCode.CONTROLLER_NO_WORKER, error.message)
+    return failure(ErrorCode.CONTROLLER_NO_WORKER)
 
 
 def _whole(pieces: PieceSplitter, chunk: bytes) -> bytes:

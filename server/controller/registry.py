@@ -33,6 +33,7 @@ from server.wire.fleet import (
     Protocol,
     Registration,
     Rest,
+    Resting,
     State,
     WorkerRef,
     WorkerView,
@@ -190,6 +191,14 @@ class Registry:
         if changed:
             self._publish()
         return changed is not None
+
+    def resting(self, model: str) -> Resting | None:
+        """What is said of a model that has no worker and gets one when it is asked for."""
+        return self._sleepers.of(model)
+
+    def asleep(self) -> tuple[str, ...]:
+        """The models that somebody can be had for, by asking."""
+        return tuple(dict.fromkeys(one.model for one in self._sleepers.resting()))
 
     def remove(self, ref: WorkerRef, reason: str) -> bool:
         """It is gone at once, and its generation does not come back. False when not known."""

@@ -66,6 +66,11 @@ class Sleepers:
         }
         self._wanted = {model: at + seconds for model, at in self._wanted.items()}
 
+    def of(self, model: str) -> Resting | None:
+        """Of several launchers that would load it, the one that does so already, or may."""
+        found = [one for one in self.resting() if one.model == model]
+        return min(found, key=lambda one: (one.state != "loading", bool(one.trouble)), default=None)
+
     def resting(self) -> tuple[Resting, ...]:
         return tuple(model for _, models in self._by_launcher.values() for model in models)
 

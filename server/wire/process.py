@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from server.core.dispatch import Method
-from server.core.limits import DRAIN_S
+from server.core.limits import DRAIN_S, WAKE_S
 from server.core.provider_settings import ProviderSettings
 from server.core.secrets import Secret, derived
 from server.core.settings import (
@@ -105,6 +105,8 @@ class ControllerProcess(RoleSettings):
     closed: bool = False
     """FastChat's reading paths demand the secret too, because the gateway demands a key or
     strangers can reach this port."""
+    wake_s: float = WAKE_S
+    """How long FastChat's clients wait for a model that is loaded for them."""
 
 
 class GatewayProcess(RoleSettings):

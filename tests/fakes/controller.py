@@ -27,13 +27,16 @@ class Controller:
 
 
 @asynccontextmanager
-async def controller(*fastchat_workers: str, closed: bool = False) -> AsyncIterator[Controller]:
+async def controller(
+    *fastchat_workers: str, closed: bool = False, wake_s: float = 10.0
+) -> AsyncIterator[Controller]:
     """`fastchat_workers`: `host:port` of those that need no secret."""
     settings = ControllerProcess(
         name="controller",
         secret=SECRET,
         controller=ControllerSettings(fastchat_workers=fastchat_workers),
         closed=closed,
+        wake_s=wake_s,
     )
     registry = Registry(SystemClock())
     drain = Drain()

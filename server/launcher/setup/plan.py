@@ -155,6 +155,7 @@ class Maker:
             **self._common,
             controller=own,
             closed=not is_loopback(own.host) or bool(self.settings.openai_api.api_keys),
+            wake_s=self.settings.openai_api.wake_s,
         )
         return self._child("controller", settings, SERVER_DEADLINE_S)
 
