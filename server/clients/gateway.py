@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from typing import Any
 
 import orjson
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from server.clients.chat_stream import GRACE_S, Patience, Piece, pieces_of, read_object
 from server.clients.connection import Header
@@ -24,9 +24,12 @@ from server.core.limits import (
     MAX_ANSWER_BYTES,
 )
 from server.wire.fleet import SECRET_HEADER
+from server.wire.stats import Place
 
 CALL_S = 2.0
 """For everything but a chat."""
+FIRST_S = FIRST_TOKEN_S + GRACE_S
+"""For the head of a chat's answer, from when its model is loaded."""
 
 
 class GatewayClient:
@@ -35,6 +38,8 @@ class GatewayClient:
         fleet's, for what is not public."""
         self._origin = Origin.parse(url)
         self._http = HTTPClient()
+        self._silent: dict[str, asyncio.Timeout] = {}
+        """By request, of chats whose answer has not begun."""
         self._public: tuple[Header, ...] = ((b"content-type", b"application/json"),)
         if key is not None:
             self._public += ((b"authorization", f"Bearer {key.get_secret_value()}".encode()),)
@@ -55,10 +60,12 @@ class GatewayClient:
         raw = orjson.dumps({**body, "stream": True, "stream_options": {"include_usage": True}})
         exchange = self._http.request(self._origin, b"/v1/chat/completions", raw, headers)
         try:
-            async with asyncio.timeout(FIRST_TOKEN_S + GRACE_S):
+            async with asyncio.timeout(FIRST_S) as self._silent[request_id]:
                 answer = await exchange.__aenter__()
         except TimeoutError as error:
             raise CutOff("the gateway fell silent") from error
+        finally:
+            self._silent.pop(request_id, None)
         limit = Patience(answer)
         try:
             if answer.status != 200:
@@ -78,15 +85,22 @@ class GatewayClient:
         count = counted.get("count")
         return count if isinstance(count, int) else None
 
-    async def place_in_queue(self, request_id: str) -> int | None:
-        """1: next in line, 0: being worked on, None: the gateway does not know."""
+    async def place_in_queue(self, request_id: str) -> Place | None:
+        """None: the gateway does not know. A chat whose model is being loaded is given more time
+        by being asked about: nobody can tell beforehand how long that takes."""
         path = f"/shortline/queue/{request_id}".encode()
         try:
             said = await self._call(path, method=b"GET")
         except NotFound:
             return None
-        position = said.get("position")
-        return position if isinstance(position, int) else None
+        try:
+            place = Place.model_validate(said)
+        except ValidationError:
+            return None
+        silent = self._silent.get(request_id) if place.loading else None
+        if silent is not None and not silent.expired():
+            silent.reschedule(asyncio.get_running_loop().time() + FIRST_S)
+        return place
 
     async def stats(self) -> dict[str, Any]:
         """By worker address: what the gateway has in flight, served and failed there."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from server.core.errors import NotFound
 from server.gateway.fleet import Fleet
 from server.gateway.siblings import Siblings
 from server.gateway.sight.sight import Sight
 from server.gateway.stats import own_stats, report
+from server.gateway.waking import Waking
 from server.wire.sight import Explained, GatewayNumbers
-from server.wire.stats import GatewayStats
+from server.wire.stats import GatewayStats, Place
 
 OURS = "/shortline/"
 STATS = f"{OURS}stats"
@@ -23,14 +22,10 @@ OWN = "/own"
 """At the end of a path: this gateway's own answer, whatever the others know."""
 
 
-class Place(BaseModel):
-    position: int
-    """How many must end before a slot is free for it; 0: a worker is on it."""
-
-
 class Ours:
-    def __init__(self, fleet: Fleet, sight: Sight, siblings: Siblings) -> None:
+    def __init__(self, fleet: Fleet, waking: Waking, sight: Sight, siblings: Siblings) -> None:
         self._fleet = fleet
+        self._waking = waking
         self._sight = sight
         self._siblings = siblings
 
@@ -55,13 +50,19 @@ class Ours:
         return await self._sight.metrics(await self._siblings.ask(NUMBERS, GatewayNumbers))
 
     async def _place(self, path: str, *, alone: bool) -> Any:
-        position = self._fleet.position(path.removeprefix(QUEUE))
-        if position is None and not alone:
-            found = await self._siblings.ask(path + OWN, Place)
-            position = found[0].position if found else None
-        if position is None:
+        place = self._own_place(path.removeprefix(QUEUE))
+        if place is None and not alone:
+            place = next(iter(await self._siblings.ask(path + OWN, Place)), None)
+        if place is None:
             raise NotFound("No request with this id is in flight here.")
-        return {"position": position}
+        return place.model_dump(exclude_defaults=True)
+
+    def _own_place(self, request_id: str) -> Place | None:
+        position = self._fleet.position(request_id)
+        if position is not None:
+            return Place(position=position)
+        resting = self._waking.waits_for(request_id)
+        return Place(position=0, loading=True, done=resting.done) if resting else None
 
     async def _explained(self, path: str, *, alone: bool) -> Any:
         explained = self._sight.explain(path.removeprefix(REQUESTS))

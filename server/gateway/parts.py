@@ -83,14 +83,15 @@ class Parts:
         self.http = HTTPClient()
         self.controller = ControllerClient(settings.controller_url, settings.secret)
         siblings = Siblings(self.fleet, own.id, settings.secret, self.http)
-        self.ours = Ours(self.fleet, self.sight, siblings)
+        waking = Waking(self.fleet, self.controller.wake, gateway.wake_s)
+        self.ours = Ours(self.fleet, waking, self.sight, siblings)
         self.relay = Relay(
             self.fleet,
             self.routes,
             self.customers,
             self.sight,
             Asking(self.http, FastChatUpstream(self.http), settings.secret, own.id),
-            Waking(self.fleet, self.controller.wake, gateway.wake_s),
+            waking,
             drain,
             budget,
             affinity=gateway.affinity,

@@ -14,6 +14,7 @@ from server.core.errors import BadRequest, Overloaded, TransportError, Unavailab
 from server.core.limits import HEARTBEAT_S, RETRY_AFTER_S, WAKE_RETRY_S
 from server.gateway.delivery import Delivery
 from server.gateway.fleet import Fleet
+from server.wire.fleet import Resting
 
 
 class Waking:
@@ -24,6 +25,8 @@ class Waking:
         self._wait_s = wait_s
         self._news: set[asyncio.Future[None]] = set()
         self._waiting: dict[str, int] = {}
+        self._by_request: dict[str, str] = {}
+        """The model that each one waits for."""
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._hinted: set[asyncio.Task[None]] = set()
 
@@ -41,6 +44,10 @@ class Waking:
                 task = asyncio.create_task(self._ask(model))
                 self._hinted.add(task)
                 task.add_done_callback(self._hinted.discard)
+
+    def waits_for(self, request_id: str) -> Resting | None:
+        """The model that is loaded for this request; None: that is not what it waits for."""
+        return self._fleet.resting.get(self._by_request.get(request_id, ""))
 
     async def wait_for(self, delivery: Delivery, reason: Unavailable) -> None:
         """Until there is a worker to ask. Raises `reason` if none is going to be, and what else
@@ -66,7 +73,7 @@ class Waking:
             delivery.wait_until = now + self._wait_s
         left_s = delivery.wait_until - now
         delivery.record.note(f"waits for {model!r} to be loaded, {max(0.0, left_s):.0f} s at most")
-        with self._asked_for(model):
+        with self._asked_for(model, delivery.record.request_id):
             await self._until_up(model, delivery, left_s, reason)
         delivery.record.note(f"{model!r} is there")
 
@@ -106,14 +113,16 @@ class Waking:
             )
 
     @contextmanager
-    def _asked_for(self, model: str) -> Iterator[None]:
+    def _asked_for(self, model: str, request_id: str) -> Iterator[None]:
         """In the block, the controller is told that somebody waits for it."""
+        self._by_request[request_id] = model
         self._waiting[model] = self._waiting.get(model, 0) + 1
         if model not in self._asking:
             self._asking[model] = asyncio.create_task(self._keep_asking(model))
         try:
             yield
         finally:
+            self._by_request.pop(request_id, None)
             self._waiting[model] -= 1
             if not self._waiting[model]:
                 del self._waiting[model]

@@ -242,9 +242,11 @@ class QueueFrame(Frozen):
     message_id: Id
     position: int
     """1: next in line; 0: not waiting any more."""
-    reason: Literal["queue", "recovering", "waiting"] = "queue"
+    reason: Literal["queue", "recovering", "waiting", "loading"] = "queue"
     """`recovering`: the way to the model was lost and is being found again; `waiting`: no worker
-    serves the model at the moment, and one is waited for."""
+    serves the model at the moment, and one is waited for; `loading`: the model is being loaded."""
+    done: float | None = None
+    """Of its weights, the share that is there."""
 
 
 class DoneFrame(Frozen):

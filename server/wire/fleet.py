@@ -90,7 +90,9 @@ class Resting(Frozen):
     model: str
     state: Literal["asleep", "loading"] = "asleep"
     detail: str = ""
-    """While it loads: how far it is."""
+    """While it loads: how far it is, in words,"""
+    done: float | None = None
+    """and of its weights, the share that is there."""
     trouble: str = ""
     """Why it could not be loaded when it was last asked for."""
     retry: bool = False

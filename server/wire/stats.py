@@ -1,4 +1,5 @@
-"""How the workers have done for one gateway: `GET /shortline/stats/own`, gateway to gateway.
+"""How the workers have done for one gateway: `GET /shortline/stats/own`, gateway to gateway; and
+where one request is: `GET /shortline/queue/ID`.
 
 What all gateways of a fleet know together is at `GET /shortline/stats`, for the app server.
 """
@@ -17,6 +18,19 @@ class WorkerStats(BaseModel):
     breaker: str = "closed"
     times: tuple[tuple[float, float], ...] = ()
     """Seconds to the first byte and to the last one, of the last requests."""
+
+
+class Place(BaseModel):
+    """Of a request that has no answer yet."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    position: int
+    """How many must end before a slot is free for it; 0: none, a worker is on it, unless"""
+    loading: bool = False
+    """its model is being loaded, and it waits for that."""
+    done: float | None = None
+    """Of the weights, the share that is there, while they are read."""
 
 
 class GatewayStats(BaseModel):

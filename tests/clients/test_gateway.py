@@ -27,6 +27,7 @@ from server.core.errors import (
     WorkerLost,
 )
 from server.wire.fleet import SECRET_HEADER
+from server.wire.stats import Place
 from tests.fakes.upstream import (
     CLOSE_DELIMITED_HEAD,
     LAST_CHUNK,
@@ -207,7 +208,7 @@ async def test_a_gateway_that_is_not_there_is_a_failed_connection(gateway: Upstr
 async def test_key_secret_and_request_id_go_where_they_belong(gateway: Upstream) -> None:
     gateway.script = says(whole(b'{"position":3}'))
     client = client_of(gateway, "sk-mine-0123")
-    assert await client.place_in_queue("abc-1") == 3
+    assert await client.place_in_queue("abc-1") == Place(position=3)
     asked = gateway.received[0]
     assert asked.head.startswith(b"GET /shortline/queue/abc-1 ")
     assert asked.header(SECRET_HEADER) == SECRET.get_secret_value()
@@ -227,6 +228,51 @@ async def test_what_the_gateway_does_not_know_is_none(gateway: Upstream) -> None
     assert await client.count_tokens("echo", [{"role": "user", "content": "x"}]) is None
     gateway.script = says(whole(b'{"count":12,"max_model_len":64,"tokens":[]}'))
     assert await client.count_tokens("echo", []) == 12
+
+
+async def test_a_chat_whose_model_is_being_loaded_has_time(
+    gateway: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.clients.gateway.FIRST_S", 0.2)
+    is_loaded = asyncio.Event()
+
+    async def script(asked: Received, writer: Writer) -> None:
+        if asked.head.startswith(b"GET /shortline/queue/slow "):
+            writer.write(whole(b'{"position":0,"loading":true,"done":0.5}'))
+            return
+        await is_loaded.wait()
+        writer.write(STREAM_HEAD + chunk(delta("a") + finish() + DONE) + LAST_CHUNK)
+
+    gateway.script = script
+    client = client_of(gateway)
+    chat = client.chat(BODY, "slow")
+    answer = asyncio.create_task(anext(chat))
+    end = asyncio.get_running_loop().time() + 0.5
+    while asyncio.get_running_loop().time() < end:
+        assert await client.place_in_queue("slow") == Place(position=0, loading=True, done=0.5)
+    is_loaded.set()
+    assert (await answer).text == "a"
+    await chat.aclose()
+
+
+async def test_a_gateway_that_says_nothing_of_loading_is_given_no_more_time(
+    gateway: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.clients.gateway.FIRST_S", 0.2)
+
+    async def script(asked: Received, writer: Writer) -> None:
+        if asked.head.startswith(b"GET /shortline/queue/"):
+            writer.write(whole(b'{"position":0}'))
+        else:
+            await asyncio.Event().wait()
+
+    gateway.script = script
+    client = client_of(gateway)
+    answer = asyncio.create_task(anext(client.chat(BODY, "slow")))
+    while not answer.done():
+        await client.place_in_queue("slow")
+    with pytest.raises(CutOff, match="silent"):
+        await answer
 
 
 async def test_a_silent_gateway_is_hung_up_on(

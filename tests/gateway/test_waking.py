@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from server.core.settings import GatewaySettings, RouteSettings
-from server.wire.fleet import FleetView, Resting, WorkerView
+from server.wire.fleet import SECRET_HEADER, FleetView, Resting, WorkerView
 from tests.fakes.upstream import says, upstream, whole
 from tests.fakes.waiting import until
-from tests.gateway.conftest import Served, gateway, view
+from tests.gateway.conftest import SECRET, Served, gateway, view
 
 CHAT = "/v1/chat/completions"
+OURS = {SECRET_HEADER: SECRET.get_secret_value()}
 GOOD = says(whole(b'{"choices":[]}'))
 LEAVING = says(whole(b'{"error":{"code":"unavailable"}}', "503 Service Unavailable"))
 ASLEEP = Resting(model="m", abilities=("chat",), context_length=64, places=2)
@@ -49,6 +50,25 @@ async def test_a_request_wakes_its_model_waits_and_is_answered(
         assert not answer.done()
         hear(served, view(worker.url), rests=None)
         assert (await answer).status_code == 200
+
+
+async def test_our_processes_are_told_that_it_is_being_loaded_for_a_request(
+    ask: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with upstream(GOOD) as worker, gateway() as served:
+        hear(served)
+        asked = wanted(served, monkeypatch)
+        headers = {"x-request-id": "r1"}
+        answer = asyncio.create_task(served.client.post(CHAT, json=ask, headers=headers))
+        await until(lambda: asked == ["m"])
+        place = await served.client.get("/shortline/queue/r1", headers=OURS)
+        assert place.json() == {"position": 0, "loading": True}
+        hear(served, rests=ASLEEP.model_copy(update={"state": "loading", "done": 0.25}))
+        place = await served.client.get("/shortline/queue/r1", headers=OURS)
+        assert place.json() == {"position": 0, "loading": True, "done": 0.25}
+        hear(served, view(worker.url), rests=None)
+        await answer
+        assert (await served.client.get("/shortline/queue/r1", headers=OURS)).status_code == 404
 
 
 async def test_clients_see_it_asleep_and_the_gateway_is_ready() -> None:

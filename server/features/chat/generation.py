@@ -32,6 +32,7 @@ from server.features.chat.recovery import Diverged, Recovery, Replay
 from server.features.chat.run import Run
 from server.features.chat.window import Turn
 from server.wire.browser import FinishReason, GenerationSettings, LeftOut, QueueFrame, Usage
+from server.wire.stats import Place
 
 log = logging.getLogger(__name__)
 
@@ -168,14 +169,24 @@ class Generation:
             await asyncio.wait([task])
 
     async def _tell_the_place(self) -> None:
-        """Ask the gateway how many are before us, until there is text."""
+        """Ask the gateway how many are before us, or whether our model is being loaded, until
+        there is text."""
+        loading = False
         while not self._run.length:
             await asyncio.sleep(LOOK_S)
-            position = None
+            place = None
             with suppress(TransportError, RequestError):
-                position = await self._gateway.place_in_queue(self._request_id)
-            if position and not self._run.length:
-                self._run.wait_at(QueueFrame(message_id=self._run.message.id, position=position))
+                place = await self._gateway.place_in_queue(self._request_id)
+            if place and (place.position or place.loading or loading) and not self._run.length:
+                loading = place.loading
+                self._run.wait_at(self._place(place))
+
+    def _place(self, place: Place) -> QueueFrame:
+        done = None if place.done is None else round(place.done, 2)  # a frame for each percent
+        reason: Literal["queue", "loading"] = "loading" if place.loading else "queue"
+        return QueueFrame(
+            message_id=self._run.message.id, position=place.position, reason=reason, done=done
+        )
 
     def _looking(self, error: Exception) -> QueueFrame:
         """Nothing was lost where nobody had begun: then there is just no worker."""

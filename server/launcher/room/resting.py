@@ -48,6 +48,7 @@ def resting_of(
         update={
             "state": "loading" if loading else "asleep",
             "detail": loading.state.detail if loading else "",
+            "done": loading.state.done if loading else None,
             "trouble": trouble.why if trouble else "",
             "retry": trouble is not None and now >= trouble.until,
             "places": len(keepers) * (model.slots + model.queue),

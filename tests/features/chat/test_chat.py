@@ -22,6 +22,7 @@ from server.features.chat.catalogue import ChatModel
 from server.features.chat.run import Run
 from server.store.messages import Asked, NewMessage
 from server.wire.browser import ChatRequest, ConversationChange
+from tests.fakes.upstream import Received, Writer, whole
 from tests.fakes.waiting import until
 from tests.features.chat.conftest import FAST, Make, World
 from tests.features.chat.gateway import (
@@ -178,6 +179,29 @@ async def test_a_gateway_that_is_away_for_a_moment_is_waited_for(world: Make) ->
     run = await here.chat.ask(ME, asked())
     text, names, _ = await followed(here, run)
     assert (text, names[0]) == ("here", "queue")
+
+
+async def test_a_chat_whose_model_is_asleep_tells_how_far_it_is(world: Make) -> None:
+    here = await world(answers("here"))
+    is_loaded, otherwise = asyncio.Event(), here.gateway.script
+
+    async def script(request: Received, writer: Writer) -> None:
+        if request.head.startswith(b"GET /shortline/queue/"):
+            writer.write(whole(b'{"position":0,"loading":true,"done":0.254}'))
+            return
+        if request.head.startswith(b"POST /v1/chat/completions "):
+            await is_loaded.wait()
+        await otherwise(request, writer)
+
+    here.gateway.script = script
+    run = await here.chat.ask(ME, asked())
+    frames = []
+    async for event in here.chat.events(run):
+        frames.append((event.name, json.loads(event.data)))
+        is_loaded.set()
+    (name, told), *_, (last, _) = frames
+    assert (name, told["reason"], told["done"], told["position"]) == ("queue", "loading", 0.25, 0)
+    assert last == "done"
 
 
 async def test_a_question_that_kills_workers_costs_few_of_them(world: Make) -> None:

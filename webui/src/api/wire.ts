@@ -194,9 +194,11 @@ export interface QueueFrame {
   position: number
   /**
    * `recovering`: the way to the model was lost and is being found again; `waiting`: no worker
-   * serves the model at the moment, and one is waited for.
+   * serves the model at the moment, and one is waited for; `loading`: the model is being loaded.
    */
-  reason: 'queue' | 'recovering' | 'waiting'
+  reason: 'queue' | 'recovering' | 'waiting' | 'loading'
+  /** Of its weights, the share that is there. */
+  done: number | null
 }
 
 export interface DoneFrame {

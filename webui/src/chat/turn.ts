@@ -6,10 +6,11 @@ import { codePoints } from '@/lib/text'
 
 /**
  * sending: the question is not stored yet; waiting: stored, no text yet; queued: in a line, at
- * `position`; unserved: no worker has the model, one is waited for; recovering: the way to the model is
- * being found again; done: nothing more will come.
+ * `position`; loading: the model is being loaded; unserved: no worker has the model, one is waited
+ * for; recovering: the way to the model is being found again; done: nothing more will come.
  */
-export type Phase = 'sending' | 'waiting' | 'queued' | 'unserved' | 'recovering' | 'streaming' | 'done'
+export type Phase =
+  'sending' | 'waiting' | 'queued' | 'loading' | 'unserved' | 'recovering' | 'streaming' | 'done'
 
 export interface Turn extends Message {
   /** The same from the first moment on, while `id` changes when the server has named the message. */
@@ -21,6 +22,8 @@ export interface Turn extends Message {
   phase: Phase
   /** In the queue; 1 is next. */
   position?: number
+  /** While the model is being loaded: the share of its weights that is there. */
+  loaded?: number
   /** How often the lost connection was tried again; undefined while there is one. */
   reconnecting?: number
   /** The reader wants it to end and the server has not confirmed it. */

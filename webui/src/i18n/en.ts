@@ -112,6 +112,8 @@ export default {
     queued: 'Place {n} in the queue',
     next: 'Next in the queue',
     recovering: 'The model was lost. Looking for another way…',
+    loading: 'The model was asleep and is being loaded…',
+    loaded: 'The model was asleep and is being loaded: {n} %',
     unserved: 'No worker serves this model right now. Waiting for one…',
     reconnecting: 'Connection lost. Trying again (attempt {n})…',
     stopping: 'Stopping…',

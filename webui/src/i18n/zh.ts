@@ -109,6 +109,8 @@ const zh: typeof en = {
     queued: '排在第 {n} 位',
     next: '下一个就是你',
     recovering: '与模型的连接中断，正在寻找其他途径…',
+    loading: '模型此前处于休眠状态，正在加载…',
+    loaded: '模型此前处于休眠状态，正在加载：{n}%',
     unserved: '目前没有工作进程提供这个模型，正在等待…',
     reconnecting: '连接中断，正在重试（第 {n} 次）…',
     stopping: '正在停止…',

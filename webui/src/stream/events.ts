@@ -9,7 +9,8 @@ export type AnswerEvent =
   | { kind: 'opened'; messageId: string; conversationId: string }
   /** `end`: code points of the whole answer with this text. */
   | { kind: 'text'; text: string; end: number }
-  | { kind: 'queue'; position: number; reason: QueueFrame['reason'] }
+  /** `done`: of a model that is being loaded, the share of its weights that is there. */
+  | { kind: 'queue'; position: number; reason: QueueFrame['reason']; done?: number | null }
   | { kind: 'done'; frame: DoneFrame }
   | { kind: 'error'; frame: ErrorFrame }
   /** The connection is lost; try number `attempt` comes after a pause. */
@@ -31,8 +32,8 @@ export function eventOf(frame: EventSourceMessage): AnswerEvent | null {
       return { kind: 'text', text, end: Number(frame.id) }
     }
     case 'queue': {
-      const { position, reason } = JSON.parse(frame.data) as QueueFrame
-      return { kind: 'queue', position, reason: reason ?? 'queue' }
+      const { position, reason, done } = JSON.parse(frame.data) as QueueFrame
+      return { kind: 'queue', position, reason: reason ?? 'queue', ...(done != null && { done }) }
     }
     case 'done':
       return { kind: 'done', frame: JSON.parse(frame.data) as DoneFrame }

@@ -57,6 +57,7 @@ function grown(turn: Turn, event: Of<'text'>): Turn {
 function queued(turn: Turn, event: Of<'queue'>): Turn {
   if (event.reason === 'recovering') return { ...turn, phase: 'recovering', position: undefined, recovered: true }
   if (event.reason === 'waiting') return { ...turn, phase: 'unserved', position: undefined }
+  if (event.reason === 'loading') return { ...turn, phase: 'loading', position: undefined, loaded: event.done ?? undefined }
   if (event.position > 0) return { ...turn, phase: 'queued', position: event.position }
   return { ...turn, phase: turn.text ? 'streaming' : 'waiting', position: undefined }
 }

@@ -44,6 +44,14 @@ describe('a turn', () => {
     expect(unserved.phase).toBe('unserved')
     expect(fold(unserved, { kind: 'queue', position: 2, reason: 'queue' })).toMatchObject({ phase: 'queued' })
   })
+  it('says that its model is being loaded, and how far', () => {
+    const loading = after(opened, { kind: 'queue', position: 0, reason: 'loading' })
+    expect(loading).toMatchObject({ phase: 'loading', loaded: undefined })
+    const half = fold(loading, { kind: 'queue', position: 0, reason: 'loading', done: 0.5 })
+    expect(half).toMatchObject({ phase: 'loading', loaded: 0.5 })
+    expect(fold(half, { kind: 'queue', position: 0, reason: 'queue' }).phase).toBe('waiting')
+    expect(fold(half, { kind: 'text', text: 'x', end: 1 })).toMatchObject({ phase: 'streaming', text: 'x' })
+  })
   it('tells no speed where the time of finding the way again is in it', () => {
     const end = after(opened, text, { kind: 'queue', position: 1, reason: 'recovering' }, done('stop'))
     expect(end.status).toBe('complete')
