@@ -308,6 +308,10 @@ class ProcessReport(Frozen):
     detail: str = ""
     pid: int | None = None
     address: str | None = None
+    path: str = ""
+    """Of a model whose weights an operator has swapped: where they are,"""
+    instead_of: str = ""
+    """and where the settings say that they are."""
     memory_bytes: int | None = None
     restarts: int = 0
     since: float | None = None

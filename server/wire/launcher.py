@@ -41,6 +41,10 @@ class ChildState(Frozen):
     created: float | None = None
     """When its process started, seconds since 1970: tells it from a later one with its pid."""
     address: str | None = None
+    path: str = ""
+    """Of a model whose weights an operator has swapped: where they are,"""
+    instead_of: str = ""
+    """and where the settings say that they are."""
     since: float = 0.0
     """Seconds since 1970: when it came into this status."""
     restarts: int = 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.system.launch import Launch, command, launched, until
 from tests.system.test_model_care import write
@@ -97,7 +98,7 @@ def test_a_swap_loses_no_request(
         pid = fleet.child(WORKER).pid
         with asked_without_pause(fleet) as told:
             until(lambda: told.statuses[200] > 20, 20)
-            assert "change `path` in configs/fleet.yaml" in swap(home, "--path", str(weights))
+            assert "It stays so over every restart" in swap(home, "--path", str(weights))
             until(lambda: swapped(fleet), 40)
             count = told.statuses[200]
             until(lambda: told.statuses[200] > count + 20, 20)
@@ -107,6 +108,29 @@ def test_a_swap_loses_no_request(
         assert told.prints[-1] != told.prints[0]
         assert fleet.child(WORKER).pid != pid
         until(lambda: len(fleet.rows()) == 3, 20)
+
+
+def test_what_is_swapped_stays_so_over_a_killed_launcher_until_the_settings_change(
+    home: Path, weights: Path, tmp_path: Path
+) -> None:
+    write(home, a={})
+    with launched(home) as fleet:
+        swap(home, "--path", str(weights))
+        until(lambda: swapped(fleet), 40)
+        fleet.process.kill()
+        fleet.wait()
+    with launched(home) as fleet:
+        row = fleet.rows()[WORKER]
+        assert (row["status"], row["path"], row["instead_of"]) == ("ready", str(weights), "")
+        assert f"swapped: {weights} instead of" in command(home, "status").stdout
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model.safetensors").touch()
+    settings = {"models": [{"name": "a", "engine": "echo", "path": str(other)}]}
+    (home / "configs/fleet.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+    with launched(home) as fleet:
+        assert f"changed after it was swapped to {weights}" in fleet.said()
+        assert fleet.rows()[WORKER]["path"] == ""
 
 
 def test_without_a_path_it_is_a_new_process_of_the_same(home: Path) -> None:

@@ -55,6 +55,8 @@ def _child(known: Known, child: ChildState, worker: WorkerView | None) -> Proces
         detail=child.detail or (f"waits for {child.missing}" if child.missing else ""),
         pid=None if gone else child.pid,
         address=child.address,
+        path=child.path,
+        instead_of=child.instead_of,
         memory_bytes=None if child.pid is None else known.memory.get(child.pid),
         restarts=child.restarts,
         since=child.since or None,

@@ -36,6 +36,10 @@ class Row:
     uptime_s: float | None
     detail: str
     missing: str
+    path: str = ""
+    """Of weights that an operator has swapped,"""
+    instead_of: str = ""
+    """and of those that the settings name."""
 
 
 def status(home: Home, *, as_json: bool, clock: Clock) -> int:
@@ -69,6 +73,8 @@ def observe(child: ChildState, now: float) -> Row:
         uptime_s=max(0.0, round(now - started, 1)) if started else None,
         detail=detail,
         missing=child.missing,
+        path=child.path,
+        instead_of=child.instead_of,
     )
 
 
@@ -150,12 +156,18 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.memory_bytes / 2**20:.0f} MiB" if row.memory_bytes else "-",
         str(row.restarts),
         _duration(row.uptime_s),
-        row.detail if row.status != "ready" else _waits_for(row),
+        "; ".join(
+            filter(None, (row.detail if row.status != "ready" else _waits_for(row), _swap(row)))
+        ),
     )
 
 
 def _waits_for(row: Row) -> str:
     return f"waits for {row.missing}" if row.missing else ""
+
+
+def _swap(row: Row) -> str:
+    return f"swapped: {row.path} instead of {row.instead_of}" if row.path else ""
 
 
 def _duration(seconds: float | None) -> str:

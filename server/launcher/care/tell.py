@@ -49,7 +49,7 @@ def tell(home: Home, action: str, name: str, clock: Clock, path: str = "") -> in
         return UNHEARD
     _say(f"{found.name}: {action}. `status` shows when it is done.")
     if path:
-        _say("It lasts as long as this launcher; to keep it, change `path` in configs/fleet.yaml.")
+        _say("It stays so over every restart, until `path` in configs/fleet.yaml is changed.")
     return TOLD
 
 

@@ -36,7 +36,7 @@ class Keeper:
     ) -> None:
         self.plan = plan
         self.log = log
-        self.state = ChildState(name=plan.name, role=plan.role)
+        self.state = ChildState(name=plan.name, role=plan.role, **plan.swapped)
         self.first: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Whether the first start succeeded, once that is known."""
         self.held = held
@@ -182,7 +182,7 @@ class Keeper:
 
     async def _live(self) -> str:
         """One life of the process, from start to end. Returns why it ended."""
-        self._set(status="starting", detail="", missing="")
+        self._set(status="starting", detail="", missing="", **self.plan.swapped)
         around, plan = self._around, self.plan
         environ = {**around.environ, **plan.env}
         try:

@@ -34,6 +34,7 @@ from server.launcher.running.orphans import Orphans
 from server.launcher.running.readiness import until_ready
 from server.launcher.running.routing import Router
 from server.launcher.running.surroundings import Surroundings
+from server.launcher.running.swapped import Swapped
 from server.launcher.running.wishes import Wishes, may_ask, worker_meant
 from server.launcher.screen.view import View
 from server.launcher.setup.home import Home
@@ -82,6 +83,7 @@ class Supervisor:
             lambda keeper: self._care.release(keeper),
         )
         self.desired = Desired(home.desired_file)
+        self._swapped = Swapped(home.swapped_file)
         self._crew = crew = Crew(
             lambda plan: Keeper(plan, home.log_of(plan.name), around),
             lambda task: self._tasks.create_task(task),
@@ -90,6 +92,7 @@ class Supervisor:
         self._guests = Guests(JoinedFile(home.joined_file), prepared.guest, self.desired)
         self._keeper_of = partial(self._keeper, home=home, around=around)
         plans = (*prepared.children, *self._guests.plans(self._note))
+        self._outdated = self._swapped.forget_outdated(plans)
         crew.keepers += [self._keeper_of(plan) for plan in plans]
         self.keepers, self._begun = crew.keepers, crew.begun
         self._inbox = home.wishes
@@ -110,7 +113,9 @@ class Supervisor:
         self._secret = prepared.secret
         self._for_all_s = max(self._drain_s, WHOLE_REQUEST_S) + FAREWELL_S
         swapper = Swapper(crew, self._care, self._router, self._note)
-        self._wishes = Wishes(self.desired, self._router, self._note, self._for_all_s, swapper.swap)
+        self._wishes = Wishes(
+            self.desired, self._router, self._note, self._for_all_s, swapper.swap, self._swapped
+        )
         self._house = House(self.keepers, self._take_in, self._dismiss, self._note)
         self._met = asyncio.Event()
         """It is known which controller workers join."""
@@ -122,7 +127,7 @@ class Supervisor:
     def _keeper(self, plan: ChildPlan, home: Home, around: Surroundings) -> Keeper:
         """As an operator wanted it when it last ran."""
         wish = self.desired.of(plan.name) if plan.role in WORKERS else "serve"
-        plan = plan.draining(wish == "drain")
+        plan = self._swapped.applied(plan.draining(wish == "drain"))
         dozes = ASKED_FIRST if plan.model and plan.model.load_at == "request" else ""
         return Keeper(plan, home.log_of(plan.name), around, held=wish == "stop", dozes=dozes)
 
@@ -134,9 +139,9 @@ class Supervisor:
         for keeper in self.keepers:
             rotate(keeper.log)
         forget_wishes(self._inbox)
-        for unreadable in (self.desired.unreadable, self._guests.unreadable):
-            if unreadable:
-                self._note(unreadable)
+        unreadable = (self.desired.unreadable, self._guests.unreadable, self._swapped.unreadable)
+        for words in filter(None, (*unreadable, *self._outdated)):
+            self._note(words)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for chore in (self._tidy(), self._listen()):

@@ -10,6 +10,7 @@ from server.launcher.running.desired import Desired
 from server.launcher.running.desired import Wish as State
 from server.launcher.running.keeper import Keeper
 from server.launcher.running.routing import Router
+from server.launcher.running.swapped import Swapped
 from server.launcher.setup.plan import WORKERS, ChildPlan
 from server.wire.process import Join, Request, Wish
 
@@ -52,9 +53,11 @@ class Wishes:
         note: Callable[[str], None],
         limit_s: float,
         swap: Callable[[Keeper, str], Awaitable[bool]],
+        swapped: Swapped,
     ) -> None:
         """`limit_s`: for the requests of a worker that is stopped."""
         self._swap = swap
+        self._swapped = swapped
         self._desired = desired
         self._router = router
         self._note = note
@@ -62,12 +65,10 @@ class Wishes:
 
     async def fulfil(self, request: Request, keeper: Keeper) -> None:
         """One wish after another."""
-        name = keeper.plan.name
         if request.ask == "swap":
-            self._note(f"An operator wants {name}: swap {request.path}".rstrip() + ".")
-            if await self._swap(keeper, request.path):
-                self._note(f"{name} is swapped.")
+            await self._fulfil_swap(request, keeper)
             return
+        name = keeper.plan.name
         async with keeper.wishes:
             if request.ask == "drain" and keeper.held:
                 self._note(f"{name} is stopped, so there is nothing to drain; start it first.")
@@ -83,3 +84,12 @@ class Wishes:
                 self._router.drain(keeper, request.ask == "drain")
             if request.ask in ("start", "restart"):
                 keeper.start()
+
+    async def _fulfil_swap(self, request: Request, keeper: Keeper) -> None:
+        name, plan = keeper.plan.name, keeper.plan.loading_from(request.path)
+        self._note(f"An operator wants {name}: swap {request.path}".rstrip() + ".")
+        if not await self._swap(keeper, request.path):
+            return
+        if not self._swapped.remember(plan):
+            self._note("That could not be written down: the next start of Shortline forgets it.")
+        self._note(f"{name} is swapped.")

@@ -63,6 +63,11 @@ class Home:
         return self.data / "desired.json"
 
     @property
+    def swapped_file(self) -> Path:
+        """Of the models whose weights an operator has swapped."""
+        return self.data / "swapped.json"
+
+    @property
     def joined_file(self) -> Path:
         """Of the servers that were joined at run time."""
         return self.data / "joined.json"

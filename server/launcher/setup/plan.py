@@ -67,6 +67,8 @@ class ChildPlan:
     """Beyond what the launcher's own environment gives it."""
     serves: tuple[str, ...] = ()
     """Models, as clients name them."""
+    instead_of: str | None = None
+    """Where its weights are by the settings, while an operator has put others in their place."""
 
     def joining(self, controller_url: str) -> ChildPlan:
         if not hasattr(self.settings, "controller_url"):
@@ -100,8 +102,20 @@ class ChildPlan:
         """Of a local model: its weights are at `path`; empty: where they were."""
         if not path or self.model is None:
             return self
+        configured = self.model.path if self.instead_of is None else self.instead_of
         model = self.model.model_copy(update={"path": path})
-        return replace(self, settings=self.settings.model_copy(update={"model": model}))
+        return replace(
+            self,
+            settings=self.settings.model_copy(update={"model": model}),
+            instead_of=configured if path != configured else None,
+        )
+
+    @property
+    def swapped(self) -> Mapping[str, str]:
+        """Of a model whose weights are not those of the settings: where they are."""
+        if self.model is None or self.instead_of is None:
+            return {"path": "", "instead_of": ""}
+        return {"path": self.model.path, "instead_of": self.instead_of}
 
     def keeping(self, address: str) -> ChildPlan:
         """On the port it got, now that others know it; a worker's may be another each time."""

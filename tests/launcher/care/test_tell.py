@@ -112,7 +112,7 @@ def test_a_swap_carries_where_the_new_weights_are(
     listener.start()
     assert tell(running, "swap", "a", CLOCK, "/models/new") == 0
     assert listener.heard == [Request(ask="swap", child="model_worker a", path="/models/new")]
-    assert "change `path`" in capsys.readouterr().out
+    assert "over every restart" in capsys.readouterr().out
 
 
 def test_a_provider_has_no_weights_to_swap(

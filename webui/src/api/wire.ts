@@ -257,6 +257,10 @@ export interface ProcessReport {
   detail: string
   pid: number | null
   address: string | null
+  /** Of a model whose weights an operator has swapped: where they are, */
+  path: string
+  /** and where the settings say that they are. */
+  instead_of: string
   memory_bytes: number | null
   restarts: number
   /** When it came into this status. */

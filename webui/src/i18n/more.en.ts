@@ -144,6 +144,7 @@ export default {
     },
     serverSays: 'Details',
     details: 'Details: ',
+    swapped: 'Swapped: loaded from {path}; the settings name {configured}.',
     okText: 'All processes are as they should be.',
     live: 'Live',
     connecting: 'Connecting…',

@@ -146,6 +146,7 @@ const zh: typeof en = {
     },
     serverSays: '详细信息',
     details: '详细信息：',
+    swapped: '已替换：从 {path} 加载，设置中写的是 {configured}。',
     okText: '所有进程都处于应有的状态。',
     live: '实时',
     connecting: '正在连接…',

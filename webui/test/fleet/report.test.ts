@@ -9,7 +9,7 @@ function process(part: Partial<ProcessReport> = {}): ProcessReport {
     status: 'ready',
     detail: '',
     pid: 7,
-    address: null,
+    address: null, path: '', instead_of: '',
     memory_bytes: null,
     restarts: 0,
     since: null,

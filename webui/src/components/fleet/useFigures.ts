@@ -49,7 +49,7 @@ export function useFigures() {
     statusOf: (process: ProcessReport) => word('status', process.status),
     hintOf: (process: ProcessReport) => hint(process.status),
     /** Empty when the status says it all. */
-    detailOf: (process: ProcessReport) => process.detail || hint(process.status),
+    detailOf: (process: ProcessReport) => process.detail || process.path || hint(process.status),
     inFlight,
     waiting: ({ waiting }: ProcessReport) => format.count(waiting, locale.value),
     latency: (process: ProcessReport, kind: LatencyKind, part: 'p50' | 'p95') =>

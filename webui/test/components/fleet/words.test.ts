@@ -6,7 +6,7 @@ import OrderDialog from '@/components/fleet/OrderDialog.vue'
 import WorkerCard from '@/components/fleet/WorkerCard.vue'
 import { i18n, setLanguage } from '@/i18n'
 
-const nothing = { address: null, memory_bytes: null, slots: null, running: null, waiting: null, in_flight: null }
+const nothing = { address: null, path: '', instead_of: '', memory_bytes: null, slots: null, running: null, waiting: null, in_flight: null }
 const mini: ProcessReport = {
   ...nothing,
   ...{ served: null, failed: null, latency: null, abilities: [], restarts: 0, since: 100, pid: null },
