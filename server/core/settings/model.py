@@ -55,6 +55,13 @@ class ModelSettings(Section):
     quantization: Literal["bitsandbytes-8bit", "bitsandbytes-4bit"] | None = None
     """`bitsandbytes-8bit` or `bitsandbytes-4bit` makes the weights smaller while they are loaded;
     none: they stay as they are, quantised or not."""
+    attention: (
+        Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flash_attention_4"]
+        | None
+    ) = None
+    """How attention is reckoned: `sdpa` (torch's own), `eager` (step by step, which takes more
+    memory), or `flash_attention_2`, `_3` or `_4`, for GPUs that a package of that name is installed
+    for; none: `sdpa`, where the model knows it."""
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads for one step; none: torch decides."""
     slots: int = Field(default=4, ge=1, le=1024)

@@ -16,7 +16,7 @@ from server.worker.adapters.files import check_adapters
 from server.worker.engine import Engine, Load, Say
 from server.worker.weights.files import check_place
 
-_NOT_EVERYWHERE: Final = ("adapters", "quantization")
+_NOT_EVERYWHERE: Final = ("adapters", "attention", "quantization")
 """Settings that an engine's file has in `TAKES`, where it understands them."""
 _EXTRAS: Final = ("llama_cpp",)
 """Engines whose library comes with an extra of their name."""

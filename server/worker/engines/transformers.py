@@ -31,6 +31,7 @@ from server.worker.batch.sampling import Sampling
 from server.worker.batch.scores import bytes_by
 from server.worker.engine import Ask, Delta, Engine, Prepared, Say
 from server.worker.forms.grammar import Grammars
+from server.worker.weights.attention import attention, check_attention
 from server.worker.weights.context import NO_LIMIT, check_context, context_of
 from server.worker.weights.device import pick_device, pick_dtype, placement
 from server.worker.weights.files import find_model, reason
@@ -38,7 +39,7 @@ from server.worker.weights.progress import told_weights
 from server.worker.weights.quantised import quantisation
 from server.worker.weights.room import check_room
 
-TAKES: Final = frozenset({"adapters", "quantization"})
+TAKES: Final = frozenset({"adapters", "attention", "quantization"})
 """Settings that not every engine understands."""
 
 PREFILL_TOKENS = 512
@@ -147,6 +148,7 @@ def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) 
             dtype=pick_dtype(settings, device),
             output_loading_info=True,
             **placement(settings, device),
+            **attention(settings, device),
             **quantisation(settings, folder, device),
         )
     model, info = loaded
@@ -156,6 +158,7 @@ def _load_weights(settings: ModelSettings, folder: Path, device: str, say: Say) 
             f"model {settings.name!r}: the weights in {folder} are incomplete: "
             f"{len(missing)} tensors are missing, the first is {missing[0]}"
         )
+    check_attention(settings, model)
     return model.eval()
 
 
