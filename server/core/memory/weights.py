@@ -7,8 +7,8 @@ and the place of each tensor. Source: https://github.com/huggingface/safetensors
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -22,42 +22,49 @@ _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    floats: int = 0
-    """Numbers whose type a loader may choose,"""
-    float_bytes: int = 0
-    """and the bytes that they have in the files."""
-    other_bytes: int = 0
-    """Of all other tensors."""
-    tensors: Mapping[str, int] = field(default_factory=dict)
-    """By name, the bytes that each has in the files."""
+class Tensor:
+    kind: str
+    """As the format calls its type, such as `BF16`."""
+    shape: tuple[int, ...]
+    size: int
+    """Bytes in the files."""
 
     @property
-    def file_bytes(self) -> int:
-        return self.float_bytes + self.other_bytes
+    def count(self) -> int:
+        """Of its numbers."""
+        return prod(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether a loader may choose its type."""
+        return self.kind in _FLOATS
 
     def bytes_as(self, width: int | None) -> int:
-        """Loaded with `width` bytes for each number; None: as they are."""
-        floats = self.float_bytes if width is None else self.floats * width
-        return floats + self.other_bytes
+        """Loaded with `width` bytes for each number; None: as it is."""
+        return self.size if width is None or not self.is_float else self.count * width
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    heads: Mapping[str, Tensor]
+    """By name."""
+
+    @property
+    def tensors(self) -> dict[str, int]:
+        """By name, the bytes that each has in the files."""
+        return {name: tensor.size for name, tensor in self.heads.items()}
+
+    def bytes_as(self, width: int | None) -> int:
+        return sum(tensor.bytes_as(width) for tensor in self.heads.values())
 
 
 def read_weights(folder: Path) -> Weights | None:
     """None where there are none that can be read: who loads them says why."""
-    tensors: dict[str, int] = {}
-    floats = float_bytes = other_bytes = 0
     try:
-        for file in _files(folder):
-            for name, kind, count, size in _tensors(file):
-                tensors[name] = size
-                if kind in _FLOATS:
-                    floats += count
-                    float_bytes += size
-                else:
-                    other_bytes += size
+        heads = {name: tensor for file in _files(folder) for name, tensor in read_head(file)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Weights(floats, float_bytes, other_bytes, tensors) if tensors else None
+    return Weights(heads) if heads else None
 
 
 def _files(folder: Path) -> list[Path]:
@@ -70,16 +77,16 @@ def _files(folder: Path) -> list[Path]:
     return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
 
 
-def _tensors(file: Path) -> list[tuple[str, str, int, int]]:
-    """Name, type, count of numbers and bytes of each."""
+def read_head(file: Path) -> Iterator[tuple[str, Tensor]]:
+    """The name of each tensor, and what is said of it. Raises `OSError`, and what comes of a head
+    that makes no sense: `ValueError`, `KeyError`, `TypeError`, `AttributeError`."""
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
         if length > MAX_HEAD_BYTES:
             raise ValueError("no head of a safetensors file is so long")
         head: dict[str, Any] = json.loads(opened.read(length))
-    found = []
     for name, tensor in head.items():
         if name != "__metadata__":
             begin, end = tensor["data_offsets"]
-            found.append((name, str(tensor["dtype"]), prod(tensor["shape"]), int(end - begin)))
-    return found
+            shape = tuple(int(side) for side in tensor["shape"])
+            yield name, Tensor(str(tensor["dtype"]), shape, int(end - begin))

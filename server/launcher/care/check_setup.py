@@ -65,12 +65,12 @@ def _room(model: ModelSettings, environ: Mapping[str, str], most: int | None) ->
     """Whether it fits; while Shortline runs, what is loaded already is not free."""
     there = gpus()
     device = device_of(model, there)
-    need = need_of(model, folder_of(model.path, environ), device)
-    if need is None:
-        return
     room = room_for(model, device, there)
     if most is not None and device != "cuda":
         room = Room(min(most, room.free), min(most, room.total))
+    need = need_of(model, folder_of(model.path, environ), device, room.total)
+    if need is None:
+        return
     free = f"{in_words(room.free)} of {in_words(room.total)} are free"
     text = f"{model.name}: needs about {need} of memory {place(device)}; {free}"
     if need.total > room.total:

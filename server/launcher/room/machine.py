@@ -12,9 +12,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
-from server.core.memory.need import WITHOUT_TEXTS
+from server.core.memory.need import GGUF, WITHOUT_TEXTS
 from server.core.memory.room import Room, ram
 from server.core.memory.sizes import bytes_of
 from server.core.settings import ModelSettings
@@ -42,7 +44,9 @@ def device_of(model: ModelSettings, there: Sequence[Room]) -> str:
     """As its worker will choose it (`worker/weights/device.py`). `there`: the GPUs."""
     if model.device != "auto":
         return model.device
-    if there and not _torch_version().endswith("+cpu"):
+    if model.engine == GGUF and not _llama_has_cuda():
+        return "cpu" if sys.platform != "darwin" else "mps"
+    if there and (model.engine == GGUF or not _torch_version().endswith("+cpu")):
         return "cuda"
     return "mps" if (sys.platform, platform.machine()) == ("darwin", "arm64") else "cpu"
 
@@ -62,6 +66,14 @@ def gpus_of(model: ModelSettings, count: int) -> list[int]:
     """The numbers of those that it may use, of `count` that there are."""
     named = [gpu for gpu in model.gpus if gpu < count] if model.gpus else list(range(count))
     return named[:1] if model.engine in WITHOUT_TEXTS else named
+
+
+def _llama_has_cuda() -> bool:
+    """Whether llama.cpp was built for NVIDIA's GPUs; nothing of it is loaded."""
+    spec = find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        return False
+    return any(Path(spec.origin).parent.glob("lib/*ggml-cuda*"))
 
 
 def _torch_version() -> str:

@@ -54,7 +54,10 @@ class Reckoner:
         """None: nobody knows what it needs, or it is not to be checked."""
         there = self._gpus() if model.device in ("auto", "cuda") else []
         device = device_of(model, there)
-        need = need_of(model, folder_of(model.path, self._environ), device)
+        most = room_for(model, device, there).total
+        if self._budget is not None and device != "cuda":
+            most = min(most, self._budget)
+        need = need_of(model, folder_of(model.path, self._environ), device, most)
         if need is None:
             return None
         mine = gpus_of(model, len(there)) if device == "cuda" else []

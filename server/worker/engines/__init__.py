@@ -12,6 +12,7 @@ from typing import Final
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
+from server.web.memory import trim_of_glibc
 from server.worker.adapters.files import check_adapters
 from server.worker.engine import Engine, Load, Say
 from server.worker.weights.files import check_place
@@ -46,7 +47,9 @@ def load_engine(settings: ModelSettings, say: Say) -> Engine:
     check_adapters(settings)
     load = loader(settings.engine)
     _check_taken(settings)
-    return load(settings, say)
+    engine = load(settings, say)
+    trim_of_glibc()()  # what loading needed for a moment: of four bits it is half of the process
+    return engine
 
 
 def _check_taken(settings: ModelSettings) -> None:

@@ -18,10 +18,11 @@ from types import SimpleNamespace
 from typing import Final
 
 import llama_cpp as lib
-import psutil
 import torch
 
 from server.core.errors import BadRequest, StartError
+from server.core.memory.need import TEXTS_SHARE
+from server.core.memory.room import ram
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.batch.engine import BatchedEngine, Runner, Vocabulary
@@ -34,6 +35,7 @@ from server.worker.gguf.places import Places, Rows
 from server.worker.gguf.words import Words, spell
 from server.worker.weights.context import check_context
 from server.worker.weights.files import reason
+from server.worker.weights.room import check_room
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,6 @@ PREFILL_TOKENS: Final = 512
 """Of a prompt, read in one step, which everybody else waits for,"""
 CPU_PREFILL_TOKENS: Final = 64
 """and on a CPU."""
-MEMORY_SHARE: Final = 0.6
-"""Of the memory that is free once the model is loaded, for what it remembers."""
 _TEXTS: Final = 32
 """At the same time, at least; those that were answered and are still remembered count too."""
 _LEAST_TOKENS: Final = 256
@@ -56,12 +56,19 @@ def load(settings: ModelSettings, say: Say) -> LlamaCppEngine:
         1
     )  # what is left to torch here is small, and its threads would wait busily
     layers = _gpu_layers(settings)
+    if (
+        not layers
+    ):  # of a GPU's memory llama.cpp tells nothing, but it says when there is too little
+        check_room(settings, file, "cpu")
     say(Report(state="loading", detail=f"weights, {file.stat().st_size / 1e6:.0f} MB, {file.name}"))
     try:
+        free = ram().free  # the file is read into memory that counts as free still
         model = Model(file, gpu_layers=layers)
+        free -= model.bytes
         words = Words(model)
         say(Report(state="loading", detail="first step"))
-        engine = LlamaCppEngine(settings, model, words, threads=threads, gpu=layers != 0)
+        most = free if not layers else None
+        engine = LlamaCppEngine(settings, model, words, threads=threads, free=most)
         say(Report(state="loading", detail="forms"))
         with suppress(BadRequest):  # a vocabulary that knows none: whoever asks for one is told
             engine.grammars.load()
@@ -80,10 +87,12 @@ class LlamaCppEngine(BatchedEngine):
     abilities = ("chat", "completions")
 
     def __init__(
-        self, settings: ModelSettings, model: Model, words: Words, *, threads: int, gpu: bool
+        self, settings: ModelSettings, model: Model, words: Words, *, threads: int, free: int | None
     ) -> None:
+        """`free`: bytes for what it remembers; None: it is on a GPU, whose driver knows."""
+        gpu = free is None
         kind = "float16" if settings.dtype == "auto" else settings.dtype
-        wanted, tokens = _room(settings, model, kind, gpu=gpu)
+        wanted, tokens = _room(settings, model, kind, free)
         self.context_length: int = wanted
         texts = min(max(_TEXTS, 4 * settings.slots), lib.llama_max_parallel_sequences() - 1)
         prefill = PREFILL_TOKENS if gpu else CPU_PREFILL_TOKENS
@@ -152,7 +161,7 @@ def _gpu_layers(settings: ModelSettings) -> int:
     return int(settings.options.get("n_gpu_layers", -1))
 
 
-def _room(settings: ModelSettings, model: Model, kind: str, *, gpu: bool) -> tuple[int, int]:
+def _room(settings: ModelSettings, model: Model, kind: str, free: int | None) -> tuple[int, int]:
     """Tokens of one text at most, and of all together. Raises `StartError`."""
     architecture = model.said("general.architecture")
     scaling = model.said(f"{architecture}.rope.scaling.type") or "default"
@@ -165,9 +174,9 @@ def _room(settings: ModelSettings, model: Model, kind: str, *, gpu: bool) -> tup
     wanted = settings.context_length or model.context_length
     said = settings.options.get("kv_tokens")
     tokens = settings.slots * wanted if said is None else int(said)
-    if not gpu:  # of a GPU's memory llama.cpp tells nothing, but it says when there is too little
-        free = psutil.virtual_memory().available / max(model.bytes_per_token(kind), 1)
-        tokens = min(tokens, int(free if said is not None else MEMORY_SHARE * free))
+    if free is not None:
+        most = max(0, free) / max(model.bytes_per_token(kind), 1)
+        tokens = min(tokens, int(most if said is not None else TEXTS_SHARE * most))
     if tokens < max(_LEAST_TOKENS, settings.context_length or 0, int(said or 0)):
         raise StartError(
             f"there is room for {tokens} tokens, which is too little; say another "

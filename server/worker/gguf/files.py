@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from server.core.errors import StartError
+from server.core.memory.gguf import PART, ggufs_in
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.engine import Say
 from server.worker.weights.files import reason
 
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_PART: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
-"""Of a model in several files; llama.cpp finds the others beside the first."""
-_BESIDE: Final = "mmproj"
-"""Begins the name of what makes pictures into tokens, which stands beside many models."""
 
 
 def find_gguf(settings: ModelSettings, say: Say) -> Path:
@@ -42,7 +39,7 @@ def _in_folder(model: str, folder: Path, wanted: str) -> Path:
         if not (folder / wanted).is_file():
             raise StartError(f"model {model!r}: there is no file {wanted} in {folder}")
         return folder / wanted
-    found = sorted(file for file in folder.glob("*.gguf") if _begins(file.name))
+    found = ggufs_in(folder)
     if not found:
         raise StartError(f"model {model!r}: there is no *.gguf in the folder {folder}")
     if len(found) > 1:
@@ -53,16 +50,11 @@ def _in_folder(model: str, folder: Path, wanted: str) -> Path:
     return found[0]
 
 
-def _begins(name: str) -> bool:
-    part = _PART.search(name)
-    return not name.startswith(_BESIDE) and (part is None or int(part[1]) == 1)
-
-
 def _from_hub(settings: ModelSettings, wanted: str, say: Say) -> Path:
     from huggingface_hub import snapshot_download  # costs 0.3 s; a file here has no use for it
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    files = [_PART.sub(r"-*-of-\2.gguf", wanted)]
+    files = [PART.sub(r"-*-of-\2.gguf", wanted)]
     try:
         found = Path(snapshot_download(settings.path, local_files_only=True)) / wanted
         if found.is_file():

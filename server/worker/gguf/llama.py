@@ -47,6 +47,7 @@ class Model:
             raise StartError(_complaint("it is no model that llama.cpp knows"))
         weakref.finalize(self, lib.llama_model_free, self.pointer).atexit = False
         self.vocabulary = lib.llama_model_get_vocab(self.pointer)
+        self.bytes: int = lib.llama_model_size(self.pointer)
         self.tokens: int = lib.llama_vocab_n_tokens(self.vocabulary)
         self.context_length: int = lib.llama_model_n_ctx_train(self.pointer)
         self.remembers_tokens = not (

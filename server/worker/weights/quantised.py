@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -14,6 +13,8 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from server.core.errors import StartError
+from server.core.memory.need import read_config
+from server.core.memory.quantised import method_in
 from server.core.settings import ModelSettings
 from server.worker.weights.device import pick_dtype
 
@@ -36,7 +37,7 @@ _GPU_ONLY: Final = ("eetq", "fbgemm_fp8", "fp_quant", "higgs", "spqr")
 
 def quantisation(settings: ModelSettings, folder: Path, device: str) -> dict[str, Any]:
     """Arguments of `from_pretrained`. Raises `StartError` for what is missing here."""
-    method = method_of(folder)
+    method = method_in(read_config(folder))
     if settings.quantization is None:
         if method:
             _check_here(settings.name, method, f"its weights are quantised ({method})", device)
@@ -59,20 +60,6 @@ def quantisation(settings: ModelSettings, folder: Path, device: str) -> dict[str
         }
     config = BitsAndBytesConfig(**bits)  # type: ignore[no-untyped-call]
     return {"quantization_config": config}
-
-
-def method_of(folder: Path) -> str:
-    """How the weights in `folder` are quantised, as transformers calls it; empty: they are not."""
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError):  # whoever reads it next says so
-        return ""
-    for part in (config, config.get("text_config") or {}):
-        said = part.get("quantization_config") or part.get("compression_config")
-        if isinstance(said, dict):
-            bits = said.get("load_in_4bit") or said.get("load_in_8bit")
-            return str(said.get("quant_method") or ("bitsandbytes" if bits else "unknown"))
-    return ""
 
 
 def _check_here(model: str, method: str, why: str, device: str) -> None:

@@ -8,22 +8,24 @@ import torch
 
 from server.core.errors import StartError
 from server.core.memory.need import need_of
-from server.core.memory.refusal import place, refusal
+from server.core.memory.refusal import place as placed
+from server.core.memory.refusal import refusal
 from server.core.memory.room import ram
 from server.core.memory.sizes import bytes_of
 from server.core.settings import ModelSettings
 from server.worker.weights.device import visible_gpus
 
 
-def check_room(settings: ModelSettings, folder: Path, device: str, *, splits: bool = True) -> None:
-    """`splits`: it may lie on several GPUs. Raises `StartError` for what cannot fit."""
+def check_room(settings: ModelSettings, place: Path, device: str, *, splits: bool = True) -> None:
+    """`place`: its folder or file; `splits`: it may lie on several GPUs. Raises `StartError` for
+    what cannot fit."""
     kind = device.partition(":")[0]
-    need = need_of(settings, folder, kind)
+    free = _free_on_gpus(settings, splits=splits) if kind == "cuda" else ram().free
+    need = need_of(settings, place, kind, free)
     if need is None:
         return
-    free = _free_on_gpus(settings, splits=splits) if kind == "cuda" else ram().free
     if need.total > free:
-        raise StartError(refusal(settings.name, need, free, place(kind)))
+        raise StartError(refusal(settings.name, need, free, placed(kind)))
 
 
 def _free_on_gpus(settings: ModelSettings, *, splits: bool) -> int:

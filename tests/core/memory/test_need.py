@@ -49,6 +49,95 @@ def test_a_gpu_holds_it_as_it_is_unless_told_otherwise(folder: Path) -> None:
     assert need.weights == 4000
 
 
+PRODUCT = ("BF16", [64, 128], 2 * 64 * 128)
+EMBEDDINGS = ("BF16", [500, 64], 2 * 500 * 64)
+
+
+@pytest.fixture
+def layered(tmp_path: Path) -> Path:
+    """One layer with a product and a norm, and what has a row for each of 500 tokens."""
+    tensors = {
+        "model.layers.0.up_proj.weight": PRODUCT,
+        "model.norm.weight": ("BF16", [64], 128),
+        "model.embed_tokens.weight": EMBEDDINGS,
+        "lm_head.weight": EMBEDDINGS,
+    }
+    write(tmp_path / "model.safetensors", **tensors)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"vocab_size": 500}))
+    return tmp_path
+
+
+WHOLE = 64 + 2 * 500 * 64
+"""Numbers that are not made smaller."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "product"),
+    [
+        ("bitsandbytes-8bit", 64 * 128 + 64 * 4),
+        ("bitsandbytes-4bit", 64 * 128 // 2 + 64 * 128 // 64 * 4),
+    ],
+)
+def test_products_that_are_made_smaller_count_so(layered: Path, kind: str, product: int) -> None:
+    need = need_of(settings(quantization=kind), layered, "cpu")
+    assert need is not None
+    assert need.weights == 4 * WHOLE + product
+    assert f"by {kind}" in str(need)
+    on_gpu = need_of(settings(quantization=kind), layered, "cuda")
+    assert on_gpu is not None
+    assert on_gpu.weights == 2 * WHOLE + product
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "more"),
+    [("I32", "cpu", 64 * 128 * 4), ("F8_E4M3", "cuda", 0), ("F8_E4M3", "cpu", 64 * 128 * 4)],
+)
+def test_files_that_are_unpacked_count_in_full(
+    folder: Path, kind: str, device: str, more: int
+) -> None:
+    bits = 4 if kind == "I32" else 8
+    packed = (kind, [64, 128 * bits // 32], 64 * 128 * bits // 8)
+    scales = ("BF16", [64], 128)
+    write(folder / "model.safetensors", **{"a.weight_packed": packed, "a.weight_scale": scales})
+    groups = {"all": {"weights": {"num_bits": bits}}}
+    said = {"quant_method": "compressed-tensors", "config_groups": groups}
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"quantization_config": said}))
+    need = need_of(settings(), folder, device)
+    assert need is not None
+    width = 4 if device == "cpu" else 2
+    assert need.weights == packed[2] + 64 * width + more
+    assert "of compressed-tensors, which are unpacked" in str(need)
+
+
+def test_other_files_of_few_bits_count_as_they_are(folder: Path) -> None:
+    write(folder / "model.safetensors", a=("I32", [10], 40), b=("F16", [4], 8))
+    said = {"quantization_config": {"quant_method": "gptq"}}
+    (folder / "config.json").write_text(json.dumps(CONFIG | said))
+    need = need_of(settings(), folder, "cuda")
+    assert need is not None
+    assert need.weights == 48
+    assert "of gptq" in str(need)
+
+
+def test_adapters_count_in_the_models_precision(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "tone"
+    place.mkdir()
+    write(place / "adapter_model.safetensors", a=("F32", [8, 64], 2048), b=("F32", [64, 8], 2048))
+    adapters = {"tone": str(place), "gone": str(tmp_path / "gone")}
+    for device, width in (("cpu", 4), ("cuda", 2)):
+        need = need_of(settings(adapters=adapters), folder, device)
+        plain = need_of(settings(), folder, device)
+        assert need is not None
+        assert plain is not None
+        assert need.adapters == 2 * 8 * 64 * width
+        assert need.total == plain.total + need.adapters
+        assert "adapters 0 MiB" in str(need)
+
+
+def test_what_was_counted_for_texts_is_said(folder: Path) -> None:
+    assert "for 2 of 100 tokens" in str(need_of(settings(context_length=100), folder, "cpu"))
+
+
 def test_an_operator_knows_better(folder: Path) -> None:
     assert need_of(settings(memory="2GiB"), folder, "cpu") == Need(2 * 2**30)
     assert need_of(settings(memory="unchecked"), folder, "cpu") is None

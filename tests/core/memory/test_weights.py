@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.core.memory.weights import INDEX, read_weights
+from server.core.memory.weights import INDEX, Tensor, read_weights
 
 
 def write(file: Path, **tensors: tuple[str, list[int], int]) -> None:
@@ -24,9 +24,9 @@ def test_floats_are_counted_apart_from_what_keeps_its_type(tmp_path: Path) -> No
     write(tmp_path / "model.safetensors", a=("BF16", [3, 4], 24), b=("I8", [5], 5))
     weights = read_weights(tmp_path)
     assert weights is not None
-    assert (weights.floats, weights.float_bytes, weights.other_bytes) == (12, 24, 5)
+    assert weights.heads["a"] == Tensor("BF16", (3, 4), 24)
     assert weights.bytes_as(4) == 53
-    assert weights.bytes_as(None) == weights.file_bytes == 29
+    assert weights.bytes_as(None) == 29
 
 
 def test_only_the_files_of_the_index_count(tmp_path: Path) -> None:

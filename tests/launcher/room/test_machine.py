@@ -51,3 +51,17 @@ def test_a_model_has_the_room_of_the_gpus_it_may_use(more: dict[str, Any], free:
 def test_a_device_that_is_named_is_taken() -> None:
     assert device_of(settings(device="cpu"), TWO) == "cpu"
     assert device_of(settings(device="cuda"), []) == "cuda"
+
+
+def test_a_gguf_model_is_on_gpus_only_if_llama_cpp_was_built_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    (tmp_path / "llama_cpp/lib").mkdir(parents=True)
+    (tmp_path / "llama_cpp/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = settings(engine="llama_cpp")
+    assert device_of(model, TWO) == "cpu"
+    (tmp_path / "llama_cpp/lib/libggml-cuda.so").touch()
+    assert device_of(model, TWO) == "cuda"
+    assert device_of(model, []) == "cpu"

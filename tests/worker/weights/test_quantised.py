@@ -17,12 +17,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from server.core.errors import StartError
+from server.core.memory.need import read_config
+from server.core.memory.quantised import method_in
 from server.core.settings import ModelSettings
 from server.worker.engine import Ask, Engine, Text
 from server.worker.engines import load_engine
 from server.worker.prompts.tokenizing import TokenPrompt
 from server.worker.weights import quantised
-from server.worker.weights.quantised import method_of, quantisation
+from server.worker.weights.quantised import quantisation
 from tests.fakes.engines import Said
 from tests.fakes.tiny_llama import make_tiny_llama
 from tests.fakes.tiny_lora import make_tiny_lora
@@ -46,6 +48,10 @@ def settings(folder: Path, kind: Kind | None = None, **more: Any) -> ModelSettin
     return ModelSettings(
         name="tiny", path=str(folder), device="cpu", threads=1, quantization=kind, **more
     )
+
+
+def method_of(folder: Path) -> str:
+    return method_in(read_config(folder))
 
 
 @asynccontextmanager
