@@ -46,7 +46,7 @@ class Report(Frozen):
     """For people: what is being loaded, why it failed, what it waits for or who refuses it (empty:
     nothing any more)."""
     done: float | None = None
-    """While it loads its weights: which share of them is there, from 0 to 1."""
+    """While it fetches or loads its weights: which share of them is there, from 0 to 1."""
     address: str = ""
     """`http://host:port`, once ready."""
     own: str = ""

@@ -9,8 +9,8 @@ from typing import Final
 from server.core.errors import StartError
 from server.core.memory.gguf import PART, ggufs_in
 from server.core.settings import ModelSettings
-from server.wire.process import Report
 from server.worker.engine import Say
+from server.worker.weights.fetching import fetch, here
 from server.worker.weights.files import reason
 
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -51,19 +51,12 @@ def _in_folder(model: str, folder: Path, wanted: str) -> Path:
 
 
 def _from_hub(settings: ModelSettings, wanted: str, say: Say) -> Path:
-    from huggingface_hub import snapshot_download  # costs 0.3 s; a file here has no use for it
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     files = [PART.sub(r"-*-of-\2.gguf", wanted)]
+    folder = here(settings.path, files)
+    if folder is not None and (folder / wanted).is_file():
+        return folder / wanted
     try:
-        found = Path(snapshot_download(settings.path, local_files_only=True)) / wanted
-        if found.is_file():
-            return found
-    except LocalEntryNotFoundError:
-        pass
-    say(Report(state="loading", detail=f"downloading {wanted} of {settings.path} from the hub"))
-    try:
-        found = Path(snapshot_download(settings.path, allow_patterns=files)) / wanted
+        found = fetch(settings.path, files, f"{wanted} of {settings.path}", say) / wanted
     except Exception as error:
         raise StartError(
             f"model {settings.name!r}: {settings.path!r} is no folder here, and its file {wanted} "

@@ -9,8 +9,8 @@ from pathlib import Path
 from server.core.errors import StartError
 from server.core.memory.folders import BUNDLED, BUNDLED_FOLDER, BUNDLED_PACKAGES
 from server.core.settings import ModelSettings
-from server.wire.process import Report
 from server.worker.engine import Say
+from server.worker.weights.fetching import fetch, here
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = (".safetensors", ".gguf")
@@ -84,19 +84,12 @@ def _bundled(model: str, name: str) -> Path:
 
 
 def _from_hub(settings: ModelSettings, say: Say) -> Path:
-    from huggingface_hub import snapshot_download  # costs 0.3 s; a local folder has no use for it
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     wanted = [*_WANTED, "*.py"] if settings.trust_remote_code else _WANTED
+    folder = here(settings.path, wanted)
+    if folder is not None and any(folder.glob("*.safetensors")):
+        return folder
     try:
-        folder = Path(snapshot_download(settings.path, local_files_only=True))
-        if any(folder.glob("*.safetensors")):
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    say(Report(state="loading", detail=f"downloading {settings.path} from the hub"))
-    try:
-        return Path(snapshot_download(settings.path, allow_patterns=wanted))
+        return fetch(settings.path, wanted, settings.path, say)
     except Exception as error:
         raise StartError(
             f"model {settings.name!r}: {settings.path!r} is no folder here, is not in the "

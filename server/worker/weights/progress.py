@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from transformers.utils.logging import set_tqdm_hook
 
+from server.core.memory.sizes import of_total
 from server.core.memory.weights import read_weights
 from server.wire.process import Report
 from server.worker.engine import Say
@@ -77,12 +78,6 @@ class Telling:
     def tell(self) -> None:
         self._told_at = self._clock()
         share = min(1.0, self._done / self._total) if self._total else 0.0
-        amount = _of(self._done, self._total)
+        amount = of_total(self._done, self._total)
         detail = f"weights, {amount} ({share:.0%}), on {self._device}"
         self._say(Report(state="loading", detail=detail, done=share))
-
-
-def _of(done: float, total: float) -> str:
-    if total >= 1e9:
-        return f"{done / 1e9:.1f} of {total / 1e9:.1f} GB"
-    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"

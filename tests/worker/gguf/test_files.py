@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from server.core.errors import StartError
 from server.core.settings import ModelSettings
 from server.worker.gguf.files import find_gguf
 from tests.fakes.engines import Said
+from tests.fakes.hub import Hub, ask_this, serving_hub
 
 
 def model(path: Path | str, **options: str) -> ModelSettings:
@@ -55,42 +57,31 @@ def test_a_file_of_the_hub_has_to_be_named() -> None:
         find_gguf(model("some/model-GGUF"), Said())
 
 
-class Hub:
-    """Has one repository; `cached` are the files that are here already."""
-
-    def __init__(self, folder: Path, *cached: str) -> None:
-        self.folder = files(folder, *cached)
-        self.asked: list[list[str]] = []
-
-    def __call__(
-        self, name: str, *, local_files_only: bool = False, allow_patterns: list[str] | None = None
-    ) -> str:
-        if not local_files_only:
-            self.asked.append(allow_patterns or [])
-            names = ("a-00001-of-00002.gguf", "a-00002-of-00002.gguf", "b.gguf")
-            files(self.folder, *names)
-        return str(self.folder)
+HUB = ("a-00001-of-00002.gguf", "a-00002-of-00002.gguf", "b.gguf", "readme.md")
 
 
-def test_all_parts_of_a_model_are_fetched_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub = Hub(tmp_path, "b.gguf")
-    monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving_hub("some/model", {name: name.encode() for name in HUB}) as hub:
+        ask_this(hub, str(tmp_path), monkeypatch)
+        yield hub
+
+
+def test_all_parts_of_a_model_are_fetched_and_nothing_else(hub: Hub) -> None:
     said = Said()
-    wanted = model("some/model", file="a-00001-of-00002.gguf")
-    assert find_gguf(wanted, said) == tmp_path / "a-00001-of-00002.gguf"
-    assert hub.asked == [["a-*-of-00002.gguf"]]
+    found = find_gguf(model("some/model", file=HUB[0]), said)
+    assert {file.name for file in found.parent.iterdir()} == {*HUB[:2]}
+    assert sorted(hub.fetched()) == [*HUB[:2]]
     assert "downloading a-00001-of-00002.gguf of some/model" in said.reports[0].detail
     with pytest.raises(StartError, match=r"some/model has no file c\.gguf"):
         find_gguf(model("some/model", file="c.gguf"), said)
 
 
-def test_what_is_here_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub(tmp_path, "b.gguf")
-    monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
-    assert find_gguf(model("some/model", file="b.gguf"), Said()) == tmp_path / "b.gguf"
-    assert hub.asked == []
+def test_what_is_here_is_not_fetched(hub: Hub) -> None:
+    found = find_gguf(model("some/model", file="b.gguf"), Said())
+    asked = len(hub.asked)
+    assert find_gguf(model("some/model", file="b.gguf"), Said()) == found
+    assert len(hub.asked) == asked
 
 
 def test_a_hub_that_cannot_be_reached_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
