@@ -10,11 +10,26 @@ from server.core.settings import ModelSettings
 from server.launcher.setup.providers import Provider
 from server.launcher.wanted import Wanted
 
+_SILENT = frozenset({"embeddings", "rerank"})
+"""Engines with which nobody can talk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     models: tuple[ModelSettings, ...] = ()
     providers: tuple[Provider, ...] = ()
+
+    @property
+    def chat_models(self) -> tuple[str, ...]:
+        """Those that people can talk with."""
+        local = [name for one in self.models if one.engine not in _SILENT for name in one.names]
+        online = [
+            model.name
+            for provider in self.providers
+            if "chat" in provider.settings.abilities
+            for model in provider.settings.models
+        ]
+        return tuple(dict.fromkeys([*local, *online]))
 
 
 def choose(

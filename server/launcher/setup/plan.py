@@ -50,8 +50,6 @@ _EVERY_CHILD = {
     "LANGSMITH_TRACING": "false",
     "LANGCHAIN_TRACING_V2": "false",
 }
-_SILENT = frozenset({"embeddings", "rerank"})
-"""Engines with which nobody can talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +102,9 @@ class ChildPlan:
             return self
         configured = self.model.path if self.instead_of is None else self.instead_of
         model = self.model.model_copy(update={"path": path})
-        return replace(
-            self,
-            settings=self.settings.model_copy(update={"model": model}),
-            instead_of=configured if path != configured else None,
-        )
+        settings = self.settings.model_copy(update={"model": model})
+        other = configured if path != configured else None
+        return replace(self, settings=settings, instead_of=other)
 
     @property
     def swapped(self) -> Mapping[str, str]:
@@ -157,7 +153,7 @@ class Maker:
         if wanted.gateway:
             servers += self._gateways(_models(workers))
         if wanted.app:
-            servers.append(self._app(_chat_models(choice), webui=wanted.webui))
+            servers.append(self._app(choice.chat_models, webui=wanted.webui))
         return servers + workers
 
     def _controller(self) -> ChildPlan:
@@ -296,18 +292,6 @@ class Maker:
 def numbered(name: str, count: int) -> list[str]:
     """`name`, `name#2`, `name#3`."""
     return [name, *(f"{name}#{number}" for number in range(2, count + 1))]
-
-
-def _chat_models(choice: Choice) -> tuple[str, ...]:
-    """Those that people can talk with."""
-    local = [name for model in choice.models if model.engine not in _SILENT for name in model.names]
-    online = [
-        model.name
-        for provider in choice.providers
-        if "chat" in provider.settings.abilities
-        for model in provider.settings.models
-    ]
-    return tuple(dict.fromkeys([*local, *online]))
 
 
 def _models(children: Sequence[ChildPlan]) -> tuple[str, ...]:
