@@ -1,4 +1,5 @@
-"""What `/v1/responses` keeps: in a file of its own beside the ledger, or in memory without one.
+"""What `/v1` keeps (responses, chats, conversations): in a file of its own beside the ledger, or in
+memory without one.
 
 Answers hold whole conversations and come many times a second; in a file of their own they hold up
 no key's budget. Whoever has no ledger gets the same in memory, and loses it with the process.
@@ -12,19 +13,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from server.core.errors import Internal, NotFound, TooLarge, Unavailable
+from server.ledger import items
+from server.ledger.chats import Wanted, chats_of
 from server.ledger.faults import translated
 from server.ledger.file import BUSY_S
+from server.ledger.items import Addition
+from server.ledger.kept_schema import prepare
 from server.ledger.ledger import Ledger
 from server.ledger.transaction import transaction
 
 FILE: Final = "responses.db"
+Kind = Literal["response", "chat", "conversation"]
 KEEP_S: Final = 30 * 86_400.0
-"""A response that is older is there no more."""
+"""What is older is there no more."""
 MAX_RESPONSES: Final = 10_000
-"""Of one key; its oldest make room for its newest."""
+"""And chats and conversations, of one key; its oldest make room for its newest."""
 MAX_BYTES: Final = 256 * 1024 * 1024
 """The same, of all of them together."""
 MAX_IN_MEMORY: Final = 1_000
@@ -38,59 +44,20 @@ SWEPT_WITH_EACH: Final = 2
 """Of those that are too old, with each that comes: so there are never more and more."""
 _MODE: Final = 0o600
 
-_TABLES: Final = (
-    """
-    CREATE TABLE IF NOT EXISTS responses (
-        id TEXT PRIMARY KEY,
-        owner TEXT NOT NULL,
-        previous TEXT,
-        created REAL NOT NULL,
-        holder TEXT NOT NULL,
-        beaten REAL NOT NULL,
-        input BLOB NOT NULL,
-        document BLOB NOT NULL
-    )
-    """,
-    "CREATE INDEX IF NOT EXISTS of_owner ON responses (owner, created)",
-    "CREATE INDEX IF NOT EXISTS by_age ON responses (created)",
-    # How much each owner has: to count it anew for each response would take longer and longer.
-    """
-    CREATE TABLE IF NOT EXISTS owners (
-        id TEXT PRIMARY KEY, responses INTEGER NOT NULL, bytes INTEGER NOT NULL
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TRIGGER IF NOT EXISTS put AFTER INSERT ON responses BEGIN
-        INSERT INTO owners VALUES (new.owner, 1, length(new.input) + length(new.document))
-        ON CONFLICT (id) DO UPDATE SET
-            responses = responses + 1, bytes = bytes + excluded.bytes;
-    END
-    """,
-    """
-    CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF document ON responses BEGIN
-        UPDATE owners SET bytes = bytes + length(new.document) - length(old.document)
-        WHERE id = new.owner;
-    END
-    """,
-    """
-    CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON responses BEGIN
-        UPDATE owners SET responses = responses - 1,
-            bytes = bytes - length(old.input) - length(old.document)
-        WHERE id = old.owner;
-        DELETE FROM owners WHERE id = old.owner AND responses = 0;
-    END
-    """,
-)
 _SWEEP: Final = (
     "DELETE FROM responses WHERE id IN "
     "(SELECT id FROM responses WHERE created < ? ORDER BY created LIMIT ?)"
 )
-_COLUMNS: Final = "id, owner, previous, created, holder, beaten, input, document"
+_COLUMNS: Final = (
+    "id, owner, previous, created, holder, beaten, input, document, kind, model, metadata"
+)
+_PUT: Final = f"INSERT INTO responses ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One response. What is in `input` and `document` is the gateway's affair."""
+    """One response, chat or conversation. What is in `input` and `document` is the gateway's
+    affair."""
 
     id: str
     owner: str
@@ -98,13 +65,18 @@ class Kept:
     previous: str | None
     """The id of the response that it follows."""
     created: float
-    """Seconds since 1970."""
+    """Seconds since 1970; of a conversation, when something was last added to it."""
     holder: str
     """The process that makes it; empty: it is done."""
     beaten: float
     """When that process last said that it lives; seconds since 1970."""
     input: bytes
     document: bytes
+    kind: Kind = "response"
+    model: str = ""
+    """Of a chat: which one answered."""
+    metadata: str = ""
+    """As JSON, of what may get another one later; a response has its own in `document`."""
 
     def is_lost(self, now: float) -> bool:
         """Whether nobody makes it any more."""
@@ -132,41 +104,67 @@ class Answers:
                 answers = cls(db, MAX_IN_MEMORY, MAX_BYTES_IN_MEMORY)
             else:
                 answers = cls(_connect(file), MAX_RESPONSES, MAX_BYTES)
-            with answers._writing() as db:
-                for statement in _TABLES:
-                    db.execute(statement)
+            with answers.writing() as db:
+                prepare(db)
             return answers
 
     def close(self) -> None:
         self._db.close()
 
-    def put(self, *several: Kept) -> None:
+    def put(self, *several: Kept | Addition) -> None:
         """All of them are on the disk before it returns, or none: one disk's wait for many.
 
-        Of each owner, the oldest that are done make room.
+        Of each owner, the oldest that are done make room. What is added to a conversation that is
+        gone is gone with it.
         """
-        with self._writing() as db:
-            for kept in several:
-                db.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(kept))
-                self._make_room(db, kept)
-                db.execute(_SWEEP, (kept.created - KEEP_S, SWEPT_WITH_EACH))
+        with self.writing() as db:
+            for new in several:
+                if isinstance(new, Kept):
+                    db.execute(_PUT, _row(new))
+                    self.make_room(db, new.owner, new.id)
+                elif items.append(db, new):
+                    self.make_room(db, new.owner, new.conversation)
+                db.execute(_SWEEP, (new.created - KEEP_S, SWEPT_WITH_EACH))
 
-    def finish(self, id: str, document: bytes) -> bool:
-        """Whether it was still being made: the first end of a response is the one that counts."""
-        with self._writing() as db:
+    def finish(self, id: str, document: bytes, added: Addition | None = None) -> bool:
+        """Whether it was still being made: the first end of a response is the one that counts.
+
+        `added`: what its conversation gets of it then.
+        """
+        with self.writing() as db:
             found = db.execute(
                 "UPDATE responses SET document = ?, holder = '' WHERE id = ? AND holder != ''",
                 (document, id),
             )
+            if found.rowcount and added is not None and items.append(db, added):
+                self.make_room(db, added.owner, added.conversation)
             return found.rowcount > 0
 
-    def find(self, owner: str, id: str, now: float) -> Kept | None:
-        with _translated():
-            row = self._db.execute(
-                f"SELECT {_COLUMNS} FROM responses WHERE id = ? AND owner = ? AND created >= ?",
-                (id, owner, now - KEEP_S),
+    def find(self, owner: str, id: str, now: float, kind: Kind = "response") -> Kept | None:
+        with self.reading() as db:
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM responses "
+                "WHERE id = ? AND owner = ? AND kind = ? AND created >= ?",
+                (id, owner, kind, now - KEEP_S),
             ).fetchone()
         return Kept(*row) if row else None
+
+    def chats(self, owner: str, wanted: Wanted, now: float) -> list[Kept] | None:
+        """None: the chat behind which they begin is not there."""
+        with self.reading() as db:
+            rows = chats_of(db, owner, now - KEEP_S, wanted)
+            query = f"SELECT {_COLUMNS} FROM responses WHERE rowid = ?"
+            found = [db.execute(query, (row,)).fetchone() for row in rows or ()]
+        return None if rows is None else [Kept(*row) for row in found if row]
+
+    def relabel(self, owner: str, id: str, kind: Kind, metadata: str, now: float) -> Kept | None:
+        """As it is with other metadata; None: there is no such thing."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE responses SET metadata = ? WHERE id = ? AND owner = ? AND kind = ?",
+                (metadata, id, owner, kind),
+            )
+            return self.find(owner, id, now, kind)
 
     def chain(self, owner: str, id: str, now: float, most_bytes: int) -> list[Kept]:
         """The response and all that it follows, the first one first.
@@ -191,16 +189,18 @@ class Answers:
                 return found[::-1]
             wanted = kept.previous
 
-    def delete(self, owner: str, id: str) -> bool:
+    def delete(self, owner: str, id: str, kind: Kind = "response") -> bool:
         """Whether there was one."""
-        with self._writing() as db:
-            gone = db.execute("DELETE FROM responses WHERE id = ? AND owner = ?", (id, owner))
+        with self.writing() as db:
+            gone = db.execute(
+                "DELETE FROM responses WHERE id = ? AND owner = ? AND kind = ?", (id, owner, kind)
+            )
             return gone.rowcount > 0
 
     def beat(self, holder: str, ids: Iterable[str], now: float) -> set[str]:
         """Say that `holder` still makes `ids`. Returns those that it is to go on making: others
         may have cancelled, deleted or given up the rest."""
-        with self._writing() as db:
+        with self.writing() as db:
             return {
                 id
                 for id in ids
@@ -210,23 +210,29 @@ class Answers:
                 ).rowcount
             }
 
-    def _make_room(self, db: sqlite3.Connection, kept: Kept) -> None:
+    def make_room(self, db: sqlite3.Connection, owner: str, newest: str) -> None:
+        """Within a transaction. `newest` itself always stays."""
         while True:
             number, size = db.execute(
-                "SELECT responses, bytes FROM owners WHERE id = ?", (kept.owner,)
+                "SELECT responses, bytes FROM owners WHERE id = ?", (owner,)
             ).fetchone()
             if number <= self._most and size <= self._most_bytes:
                 return
             gone = db.execute(
                 "DELETE FROM responses WHERE id = (SELECT id FROM responses "
                 "WHERE owner = ? AND holder = '' AND id != ? ORDER BY created LIMIT 1)",
-                (kept.owner, kept.id),
+                (owner, newest),
             )
             if not gone.rowcount:
                 return
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        with _translated():
+            yield self._db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, committed when the block ends and rolled back when it raises."""
         with _translated(), transaction(self._db):
             yield self._db
@@ -259,6 +265,9 @@ def _row(kept: Kept) -> tuple[object, ...]:
         kept.beaten,
         kept.input,
         kept.document,
+        kept.kind,
+        kept.model,
+        kept.metadata,
     )
 
 
