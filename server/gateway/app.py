@@ -16,8 +16,10 @@ from server.gateway.admission import key_or_secret
 from server.gateway.asked import DETOKENIZE, TIMEOUT_HEADER, TOKENIZE
 from server.gateway.azure import AZURE, as_openai
 from server.gateway.dialects.anthropic.messages import MESSAGES, Messages
+from server.gateway.dialects.conversations.conversations import CONVERSATIONS, Conversations
 from server.gateway.dialects.edge import DialectEdge
 from server.gateway.dialects.responses.responses import RESPONSES, Responses
+from server.gateway.dialects.via import CHAT
 from server.gateway.fleet import Fleet
 from server.gateway.models import MODELS, list_models, show_model, told_to
 from server.gateway.ours import OURS
@@ -37,7 +39,7 @@ from server.wire.process import GatewayProcess
 from server.wire.rerank import OTHER_PATHS, RERANK
 
 RELAYED: dict[str, Ability] = {
-    "/v1/chat/completions": "chat",
+    CHAT: "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
     RERANK: "rerank",
@@ -100,10 +102,12 @@ class Gateway:
         self._parts = parts
         self._relay = parts.relay
         self._created = int(clock.wall())
-        self._responses = Responses(parts.relay, clock, parts.ledger)
+        self._responses = Responses(parts.relay, parts.archive, clock)
         self._apps: dict[str, ASGIApp] = {
             MESSAGES: Messages(parts.relay),
             RESPONSES: self._responses,
+            CONVERSATIONS: Conversations(parts.archive, clock),
+            "/v1/chat": parts.chats,
         }
         """By the first two names of a path: what answers it, and all that is below it."""
         if parts.ledger is not None:
@@ -126,9 +130,10 @@ class Gateway:
         path: str = scope["path"]
         ability = RELAYED.get(path)
         if ability is not None:
-            if scope["method"] != "POST":
+            if scope["method"] == "POST":
+                return self._relay.serve(ability, scope, receive, send)
+            if path != CHAT:
                 raise MethodNotAllowed("POST")
-            return self._relay.serve(ability, scope, receive, send)
         if path in OTHER_PATHS:
             return self({**scope, "path": RERANK}, receive, send)
         if path.startswith(AZURE):

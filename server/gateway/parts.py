@@ -17,6 +17,8 @@ from server.core.ids import name_here, new_id
 from server.gateway.admin.routes import follow
 from server.gateway.asking import Asking
 from server.gateway.customers.customers import Customers
+from server.gateway.dialects.chats.chats import Chats
+from server.gateway.dialects.kept.archive import Archive
 from server.gateway.fastchat.upstream import FastChatUpstream
 from server.gateway.fleet import Fleet
 from server.gateway.models import offered
@@ -30,6 +32,7 @@ from server.gateway.sight.sight import Sight
 from server.gateway.sight.spans import open_spans
 from server.gateway.waking import Waking
 from server.ledger.ledger import Ledger
+from server.ledger.responses import beside
 from server.web.background import kept_running
 from server.web.drain import Drain
 from server.web.memory import give_back
@@ -85,6 +88,8 @@ class Parts:
         siblings = Siblings(self.fleet, own.id, settings.secret, self.http)
         waking = Waking(self.fleet, self.controller.wake, gateway.wake_s)
         self.ours = Ours(self.fleet, waking, self.sight, siblings)
+        self.archive = Archive(None if self.ledger is None else beside(self.ledger))
+        self.chats = Chats(self.archive, clock)
         self.relay = Relay(
             self.fleet,
             self.routes,
@@ -96,6 +101,7 @@ class Parts:
             budget,
             affinity=gateway.affinity,
             failover=gateway.failover,
+            keep=self.chats.kept,
         )
 
     @asynccontextmanager
@@ -118,6 +124,7 @@ class Parts:
         """Close what is open from the beginning."""
         self.http.close()
         await self.controller.aclose()
+        await self.archive.close()
 
     async def _follow(self, heard: asyncio.Event) -> None:
         told = ""

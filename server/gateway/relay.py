@@ -9,7 +9,7 @@ another, the bytes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from server.core.errors import (
@@ -53,10 +53,14 @@ PERHAPS_USED = frozenset({"worker_lost", "upstream_timeout", "deadline_exceeded"
 aside for the request counts as used."""
 
 
+Keep = Callable[[Asked, Scope, Receive, Send], tuple[Receive, Send]]
+
+
 @dataclass(frozen=True, slots=True)
 class Relay:
     """`affinity`: which requests stay together. `failover`: whether a stream may go on elsewhere
-    when its worker dies."""
+    when its worker dies. `keep`: who stands between it and the client of an answer that may have to
+    be kept, as its request says something of `store`."""
 
     fleet: Fleet
     routes: Routes
@@ -69,6 +73,7 @@ class Relay:
     affinity: Affinity = "none"
     failover: bool = True
     shelf: Shelf = field(default_factory=Shelf)
+    keep: Keep | None = None
 
     async def serve(
         self,
@@ -86,6 +91,8 @@ class Relay:
         body = await read_body(scope, receive, max_bytes)
         asked = parse_asked(scope, ability, body)
         asked.translated = seen_as is not None
+        if "store" in asked.fields and self.keep is not None:
+            receive, send = self.keep(asked, scope, receive, send)
         record = self.sight.begin(
             request_id_of(scope),
             seen_as or scope["path"],

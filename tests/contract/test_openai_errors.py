@@ -31,7 +31,11 @@ CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings
 RESPONSES = "/v1/responses"
 WRONG: list[tuple[str, str, Any, type[APIStatusError], str | None, str | None]] = [
     ("GET", "/v1/nothing", None, NotFoundError, None, "not_found"),
-    ("GET", CHAT, None, APIStatusError, None, "method_not_allowed"),
+    ("PUT", CHAT, None, APIStatusError, None, "method_not_allowed"),
+    ("GET", f"{CHAT}/chatcmpl-1", None, NotFoundError, "completion_id", "not_found"),
+    ("POST", CHAT, {"model": "echo", "store": 1}, BadRequestError, "store", "invalid_type"),
+    ("GET", "/v1/conversations/c", None, NotFoundError, "conversation_id", "not_found"),
+    ("POST", "/v1/conversations", {"items": 1}, BadRequestError, "items", "invalid_value"),
     ("GET", "/v1/models/gpt-9", None, NotFoundError, "model", "model_not_found"),
     ("POST", CHAT, {}, BadRequestError, "model", "missing_required_parameter"),
     ("POST", CHAT, {"model": 5}, BadRequestError, "model", "invalid_type"),

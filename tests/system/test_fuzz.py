@@ -37,8 +37,17 @@ TAKES_MODEL = (
     "CountRequest",
     "ResponseWish",
 )
-MINE = "resp_mine"
-"""Stands for a response that is there."""
+MINE = "mine"
+"""Stands for something kept that is there."""
+KEPT: dict[str, tuple[str, dict[str, Any]]] = {
+    "response_id": ("responses", {"input": "one two three", "background": True}),
+    "completion_id": (
+        "chat/completions",
+        {"messages": [{"role": "user", "content": "one two three"}], "store": True},
+    ),
+    "conversation_id": ("conversations", {"items": [{"role": "user", "content": "one"}]}),
+}
+"""By what a path calls it: where it is made, and of what."""
 NOBODYS = {"DELETE /admin/keys/{id}", "POST /admin/servers", "DELETE /admin/servers/{name}"}
 """No key has an id that is made up, and no server is there to join (`test_joining` has one)."""
 ENDS = (
@@ -59,9 +68,9 @@ def aimed(found: dict[str, Any]) -> dict[str, Any]:
     paths["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = {"enum": [MODEL, "no", "e/o"]}
     schemas["ResponseWish"]["properties"]["previous_response_id"] = {"enum": [None, "resp_none"]}
     for path, methods in paths.items():
-        if "{response_id}" in path:
+        if any(f"{{{name}}}" in path for name in KEPT):
             for operation in methods.values():
-                operation["parameters"][0]["schema"] = {"enum": [MINE, "resp_none"]}
+                operation["parameters"][0]["schema"] = {"enum": [MINE, "none"]}
     for operation in paths["/admin/routes/{name}"].values():
         operation["parameters"][0]["schema"] = {"enum": ROUTES}
     return found
@@ -80,11 +89,14 @@ class Product(Target):
         keys = [(key["id"], key["revoked"]) for key in self.get("/admin/keys")["data"]]
         return [sorted(keys), self.get("/admin/routes")["data"]]
 
-    def response(self) -> str:
-        """The id of one that is made in the background."""
-        wish = json.dumps({"model": MODEL, "input": "one two three", "background": True})
+    def kept(self, name: str) -> str:
+        """The id of a new one."""
+        path, fields = KEPT[name]
         answer = self.session.post(
-            f"{self.url}/v1/responses", data=wish, headers=self.headers, timeout=ANSWER_S
+            f"{self.url}/v1/{path}",
+            data=json.dumps(fields | {"model": MODEL}),
+            headers=self.headers,
+            timeout=ANSWER_S,
         )
         return str(answer.json()["id"])
 
@@ -109,8 +121,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @bounded(100)
 def test_no_request_makes_it_fail(case: Case[Any], product: Product) -> None:
     before = product.listed() if case.method in CHANGING and "/admin/" in case.path else None
-    if case.path_parameters.get("response_id") == MINE:
-        case.path_parameters["response_id"] = product.response()
+    for name in KEPT:
+        if case.path_parameters.get(name) == MINE:
+            case.path_parameters[name] = product.kept(name)
     answer = product.ask(case)
     if answer.status_code < 400:
         case.validate_response(answer, checks=[response_schema_conformance])

@@ -14,9 +14,26 @@ def _object(**fields: Schema) -> Schema:
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 def _list_of(name: str) -> Schema:
-    items = {"$ref": f"#/components/schemas/{name}"}
-    return _object(object={"const": "list"}, data={"type": "array", "items": items})
+    return _object(object={"const": "list"}, data={"type": "array", "items": _ref(name)})
+
+
+def _page_of(items: Schema) -> Schema:
+    return _object(
+        object={"const": "list"},
+        data={"type": "array", "items": items},
+        first_id=_TEXT,
+        last_id=_TEXT,
+        has_more={"type": "boolean"},
+    )
+
+
+def _gone(kind: str) -> Schema:
+    return _object(id=_TEXT, object={"const": kind}, deleted={"const": True})
 
 
 def _or_null(kind: str) -> Schema:
@@ -48,6 +65,10 @@ def _answer(kind: str) -> Schema:
         usage=_USAGE,
     )
 
+
+_KEPT_CHAT: Final = _answer("chat.completion")
+_KEPT_CHAT["properties"]["metadata"] = {"type": "object"}
+_KEPT_CHAT["required"] = ["id", "object", "created", "model", "choices", "metadata"]
 
 ANSWERS: Final[dict[str, Schema]] = {
     "Refused": _object(
@@ -107,17 +128,32 @@ ANSWERS: Final[dict[str, Schema]] = {
         model=_TEXT,
         output={"type": "array", "items": _ITEM},
         previous_response_id=_or_null("string"),
+        conversation={"anyOf": [_object(id=_TEXT), {"type": "null"}]},
         usage={"anyOf": [_RESPONSE_USAGE, {"type": "null"}]},
         metadata={"type": "object"},
     ),
-    "ResponseItems": _object(
-        object={"const": "list"},
-        data={"type": "array", "items": _ITEM},
-        first_id=_TEXT,
-        last_id=_TEXT,
-        has_more={"type": "boolean"},
+    "ResponseItems": _page_of(_ITEM),
+    "ResponseGone": _gone("response"),
+    "KeptChat": _KEPT_CHAT,
+    "KeptChats": _page_of(_ref("KeptChat")),
+    "ChatMessages": _page_of(
+        _object(
+            id=_TEXT,
+            role=_TEXT,
+            content=_or_null("string"),
+            content_parts={"type": ["array", "null"]},
+        )
     ),
-    "ResponseGone": _object(id=_TEXT, object={"const": "response"}, deleted={"const": True}),
+    "ChatGone": _gone("chat.completion.deleted"),
+    "Conversation": _object(
+        id=_TEXT,
+        object={"const": "conversation"},
+        created_at=_COUNT,
+        metadata={"type": "object"},
+    ),
+    "ConversationGone": _gone("conversation.deleted"),
+    "ConversationItem": _object(id=_TEXT, type=_TEXT),
+    "ConversationItems": _page_of(_ref("ConversationItem")),
     "Compacted": _object(
         id=_TEXT,
         object={"const": "response.compaction"},

@@ -11,8 +11,9 @@ from typing import Any, Final
 import orjson
 
 from server.gateway.openapi.answers import ANSWERS
+from server.gateway.openapi.kept import bodies
 from server.gateway.openapi.operations import PATHS
-from server.gateway.openapi.requests import requests
+from server.gateway.openapi.requests import SCHEMAS, requests
 
 _API: Final = "v1"
 """Of the API, as in its paths: which release answers is nobody's business."""
@@ -24,13 +25,16 @@ _ABOUT: Final = (
 
 def document() -> dict[str, Any]:
     """The whole of it; nothing in it depends on the settings."""
+    asked = requests()
+    metadata = asked["ChatRequest"]["properties"]["metadata"]
+    asked |= bodies(metadata, {"$ref": f"{SCHEMAS}InputItem"})
     return {
         "openapi": "3.1.0",
         "info": {"title": "Shortline", "version": _API, "description": _ABOUT},
         "security": [{"key": []}, {"x_api_key": []}],
         "paths": PATHS,
         "components": {
-            "schemas": requests() | ANSWERS,
+            "schemas": asked | ANSWERS,
             "securitySchemes": {
                 "key": {
                     "type": "http",

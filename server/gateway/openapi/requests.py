@@ -68,6 +68,7 @@ def requests() -> dict[str, Schema]:
     schemas["DetokenizeRequest"] = _detokenize_request(schemas)
     schemas["ResponseWish"] = responses.wish(schemas.pop("Wish"))
     schemas |= responses.ITEMS
+    schemas.pop("Conversation")  # it is in the schema of the wish
     schemas["RouteWish"] = _route_wish(schemas.pop("RouteSettings"))
     _name_rules(schemas["NewKey"]["properties"])
     return schemas

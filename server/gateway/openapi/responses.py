@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from server.gateway.dialects.responses.compacting import COMPACTION, MARK
+from server.gateway.dialects.responses.following import MAX_DIGITS
 from server.gateway.dialects.responses.items import (
     DETAILS,
     MAX_ID_CHARS,
@@ -13,7 +14,6 @@ from server.gateway.dialects.responses.items import (
     ROLES,
     STATUSES,
 )
-from server.gateway.dialects.responses.listing import MAX_DIGITS, MOST, USUAL
 from server.gateway.dialects.responses.tools import CHOICES, MAX_TOOLS
 from server.gateway.dialects.responses.wish import INCLUDABLE, NOT_FOLLOWED
 from server.wire.openai import MAX_MESSAGES, MAX_PARTS
@@ -110,21 +110,25 @@ def wish(read: Schema) -> Schema:
     }
     fields["include"]["anyOf"][0]["items"] = {"enum": sorted(INCLUDABLE)}
     fields |= dict.fromkeys(NOT_FOLLOWED, _NULL)
+    named = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
+    conversation: Schema = {
+        "anyOf": [
+            named,
+            {"type": "object", "properties": {"id": named}, "required": ["id"]},
+        ]
+    }
+    fields["conversation"] = {"anyOf": [conversation, _NULL]}
+    goes_on = {"properties": {"conversation": conversation}, "required": ["conversation"]}
+    follows = {"properties": {"previous_response_id": _TEXT}, "required": ["previous_response_id"]}
     return {
         "type": "object",
         "properties": fields,
-        "required": ["model", "input"],
+        "required": ["model"],
+        "anyOf": [{"required": ["input"]}, goes_on],
+        "not": {"allOf": [goes_on, follows]},
         "description": "A response in the background is stored. `input` begins with no output of "
-        "a tool whose call is not there, or in the response before it.",
+        "a tool whose call is not there, or in what was said before it.",
     }
-
-
-def page() -> tuple[Schema, ...]:
-    """The query of a list of items."""
-    limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
-    order = {"enum": ["asc", "desc"], "default": "desc"}
-    schemas = {"limit": limit, "order": order, "after": {"type": "string"}}
-    return tuple({"name": name, "in": "query", "schema": s} for name, s in schemas.items())
 
 
 def stream() -> tuple[Schema, ...]:

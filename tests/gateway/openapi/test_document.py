@@ -19,7 +19,9 @@ from server.gateway.admin.servers import SERVERS
 from server.gateway.app import METRICS, OPENAPI, RELAYED
 from server.gateway.dialects.anthropic.messages import COUNT, MESSAGES
 from server.gateway.dialects.anthropic.request import CountRequest, MessagesRequest
-from server.gateway.dialects.responses.items import read_input
+from server.gateway.dialects.conversations.conversations import CONVERSATIONS, MOST_AT_ONCE
+from server.gateway.dialects.kept.metadata import read_new_metadata
+from server.gateway.dialects.responses.items import read_input, read_items
 from server.gateway.dialects.responses.responses import RESPONSES
 from server.gateway.dialects.responses.wish import read_wish
 from server.gateway.models import MODELS
@@ -47,8 +49,31 @@ class ResponseWish(BaseModel):
     @classmethod
     def _read(cls, body: Any) -> Any:
         try:
-            read_wish(body)
-            read_input(body.get("input"), "0")
+            wish, _ = read_wish(body)
+            if wish.conversation is None or body.get("input") is not None:
+                read_input(body.get("input"), "0")
+        except BadRequest as error:
+            raise ValueError(error.message) from None
+        return {}
+
+
+class NewMetadata(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, body: Any) -> Any:
+        try:
+            read_new_metadata(body)
+        except BadRequest as error:
+            raise ValueError(error.message) from None
+        return {}
+
+
+class NewItems(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, body: Any) -> Any:
+        try:
+            read_items(body.get("items"), "0", "items", MOST_AT_ONCE)
         except BadRequest as error:
             raise ValueError(error.message) from None
         return {}
@@ -123,6 +148,24 @@ AGREED: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (ResponseWish, INPUT | {"tools": [TOOL], "tool_choice": {"type": "function", "name": "f"}}),
     (ResponseWish, INPUT | {"tool_choice": "maybe"}),
     (ResponseWish, INPUT | {"conversation": "c"}),
+    (ResponseWish, INPUT | {"conversation": {"id": "c"}, "previous_response_id": None}),
+    (ResponseWish, INPUT | {"conversation": {"name": "c"}}),
+    (ResponseWish, INPUT | {"conversation": ""}),
+    (ResponseWish, INPUT | {"conversation": "c", "previous_response_id": "r"}),
+    (ResponseWish, {"model": "m", "conversation": "c"}),
+    (ResponseWish, {"model": "m", "conversation": None}),
+    (NewMetadata, {"metadata": {"a": "b"}}),
+    (NewMetadata, {"metadata": None}),
+    (NewMetadata, {"metadata": {"a": 1}}),
+    (NewMetadata, {"metadata": {"a" * 65: "b"}}),
+    (NewMetadata, {"metadata": {str(number): "" for number in range(17)}}),
+    (NewMetadata, {}),
+    (NewItems, {"items": HELLO}),
+    (NewItems, {"items": HELLO * 20}),
+    (NewItems, {"items": HELLO * 21}),
+    (NewItems, {"items": []}),
+    (NewItems, {"items": [{"role": "user"}]}),
+    (NewItems, {}),
     (NewKey, {"name": "carol"}),
     (NewKey, {"name": ""}),
     (NewKey, {"name": "x" * 101}),
@@ -171,6 +214,7 @@ def test_every_path_of_the_gateway_is_described() -> None:
         MESSAGES,
         COUNT,
         RESPONSES,
+        CONVERSATIONS,
         MODELS,
         METRICS,
         OPENAPI,

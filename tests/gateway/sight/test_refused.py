@@ -53,7 +53,7 @@ async def refused(served: Served) -> dict[tuple[str, str], float]:
             400, "invalid_request_error", "x-request-timeout",
         ),
         ("POST", "/chat/completions", b"{}", {}, 404, "not_found", ""),
-        ("GET", CHAT, b"", {}, 405, "method_not_allowed", ""),
+        ("PUT", CHAT, b"", {}, 405, "method_not_allowed", ""),
         ("POST", CHAT, b"{}", {"host": "evil.example"}, 403, "bad_host", ""),
         ("GET", "/v1/models/none", b"", {}, 404, "model_not_found", "model"),
     ],

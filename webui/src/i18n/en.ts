@@ -226,6 +226,8 @@ export default {
     bad_origin: 'The server does not serve pages of this origin.',
     invalid_value: 'The server did not accept a value in the request.',
     missing_required_parameter: 'Something is missing from the request.',
+    duplicate_item: 'The conversation has one of the things that were sent already.',
+    mutually_exclusive_parameters: 'Two things were asked for that exclude each other.',
     previous_response_not_found: 'The answer that this goes on from does not exist any more.',
     unsupported_item: 'This server cannot read one of the things that were sent.',
     unsupported_tool: 'This server does not have one of the tools that were named.',

@@ -222,6 +222,8 @@ const zh: typeof en = {
     bad_origin: '服务器不接受来自这个网页的请求。',
     invalid_value: '请求中有一个值不被接受。',
     missing_required_parameter: '请求缺少必要的内容。',
+    duplicate_item: '发送的内容中有一项已在该对话中。',
+    mutually_exclusive_parameters: '请求中有两项互相排斥。',
     previous_response_not_found: '要接着的那个回答已不存在。',
     unsupported_item: '服务器无法读取发送内容中的一项。',
     unsupported_tool: '服务器没有请求中指定的某个工具。',

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from server.gateway.dialects.responses.story import Story
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.web.asgi import Header, Message
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from server.gateway.dialects.responses.compacting import COMPACTION, summary_message
 from server.gateway.dialects.responses.tools import chat_choice
-from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish
+from server.gateway.dialects.values import Json
 from server.wire.openai_refusals import bad
 
 _AS_THEY_ARE = (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from server.gateway.dialects.responses.document import usage_of
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import WholeTelling
 
 COMPACTION: Final = "compaction"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import WholeTelling
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish
+from server.gateway.dialects.values import Json
 
 Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 _RATE_CODES: Final = frozenset({"rate_limit_exceeded", "overloaded", "insufficient_quota"})
@@ -22,6 +22,7 @@ def begun(wish: Wish, choice: Any, id: str, created: int) -> Json:
         "status": "in_progress",
         "background": bool(wish.background),
         "completed_at": None,
+        "conversation": {"id": wish.conversation_id} if wish.conversation_id else None,
         "error": None,
         "incomplete_details": None,
         "instructions": wish.instructions,

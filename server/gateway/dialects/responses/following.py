@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Final
 
 from server.core.errors import RequestError
 from server.core.limits import WHOLE_REQUEST_S, WRITE_STALL_S
+from server.gateway.dialects.kept.listing import query_of
 from server.gateway.dialects.responses.making import written
-from server.web.asgi import EVENT_STREAM, Receive, Send
+from server.web.asgi import EVENT_STREAM, Receive, Scope, Send
 from server.web.drain import Drain
 from server.web.patience import Patience
+from server.wire.openai_refusals import bad
+
+MAX_DIGITS: Final = 9
+
+
+def first_event(scope: Scope) -> int | None:
+    """The number of the event from which on a response is wanted as a stream; None: it is wanted
+    whole. Raises `BadRequest`."""
+    said = query_of(scope)
+    if said.get("stream", "false").lower() != "true":
+        return None
+    after = said.get("starting_after", "")
+    if not after:
+        return 0
+    if not (after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS):
+        raise bad("starting_after", "it is the sequence_number of an event")
+    return int(after) + 1
 
 
 async def follow(

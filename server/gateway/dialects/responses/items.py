@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from server.core.errors import BadRequest
 from server.gateway.dialects.responses.compacting import COMPACTION, unsealed
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.wire.openai import MAX_MESSAGES, MAX_PARTS
 from server.wire.openai_refusals import bad, missing
 
@@ -29,15 +29,22 @@ def read_input(given: Any, of: str) -> list[Json]:
     A reference stands for an item that was made here; it stays one. Raises `BadRequest` that names
     the place.
     """
-    if given is None:
-        raise missing("input")
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
+    elif given is not None and not isinstance(given, list):
+        raise bad("input", "it must be a string, or a list of items")
+    return read_items(given, of, "input", MAX_MESSAGES)
+
+
+def read_items(given: Any, of: str, called: str, most: int) -> list[Json]:
+    """The same of a list, which is the field `called` and has at most so many."""
+    if given is None:
+        raise missing(called)
     if not isinstance(given, list) or not given:
-        raise bad("input", "it must be a string, or a list of items that is not empty")
-    if len(given) > MAX_MESSAGES:
-        raise bad("input", f"it may have at most {MAX_MESSAGES} items")
-    return [_item(item, f"input[{at}]", f"{of}_i{at}") for at, item in enumerate(given)]
+        raise bad(called, "it must be a list of items that is not empty")
+    if len(given) > most:
+        raise bad(called, f"it may have at most {most} items")
+    return [_item(item, f"{called}[{at}]", f"{of}_i{at}") for at, item in enumerate(given)]
 
 
 def _item(item: Any, at: str, id_end: str) -> Json:

@@ -16,7 +16,7 @@ from server.gateway.dialects.responses.output import (
     Speech,
     logprobs_of,
 )
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _SPOKEN: Final[tuple[tuple[str, Said], ...]] = (

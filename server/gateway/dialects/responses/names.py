@@ -7,8 +7,8 @@ from typing import Final
 
 from server.gateway.dialects.names import Names
 from server.gateway.dialects.responses.chat import messages_of
-from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish
+from server.gateway.dialects.values import Json
 
 FIELDS: Final[Mapping[str, str]] = {
     "messages": "input",

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from server.core.clock import Clock
 from server.core.ids import new_uuid
+from server.gateway.dialects.kept.archive import Archive
 from server.gateway.dialects.names import Names
-from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.chat import chat_of
 from server.gateway.dialects.responses.compacting import Compacting, chat_for_summary
 from server.gateway.dialects.responses.document import begun
-from server.gateway.dialects.responses.history import items_before, resolved
+from server.gateway.dialects.responses.history import (
+    items_before,
+    items_in,
+    refuse_known,
+    resolved,
+)
 from server.gateway.dialects.responses.items import REFERENCE, read_input
 from server.gateway.dialects.responses.making import Making
 from server.gateway.dialects.responses.names import names_of
-from server.gateway.dialects.responses.values import Json
 from server.gateway.dialects.responses.wish import Wish, read_wish
+from server.gateway.dialects.values import Json
+from server.ledger.items import Addition
 from server.ledger.responses import Kept
+
+_DONE: Final = ("completed", "incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +63,29 @@ class Order:
             orjson.dumps(self.making.document),
         )
 
+    def addition(self) -> Addition | None:
+        """What its conversation gets of it, once it is done; of what has failed, nothing."""
+        document, conversation = self.making.document, self.wish.conversation_id
+        if conversation is None or document["status"] not in _DONE:
+            return None
+        return added_to(conversation, self.owner, [*self.items, *document["output"]], self.created)
+
+    def changes(self) -> list[Kept | Addition]:
+        """All that is to be stored of it, once it is done."""
+        added = self.addition()
+        return [*([self.kept()] if self.wish.stores else ()), *([added] if added else ())]
+
+
+def added_to(conversation: str, owner: str, items: list[Json], now: float) -> Addition:
+    kept = [(str(item["id"]), orjson.dumps(item)) for item in items]
+    return Addition(conversation, owner, now, kept)
+
 
 async def read_order(body: Json, owner: str, archive: Archive, clock: Clock) -> Order:
     """Raises `BadRequest` that names the field, and what the archive raises."""
     wish, choice = read_wish(body)
     name, now = new_uuid(), clock.wall()
-    items = read_input(body.get("input"), name)
+    items = [] if _goes_on(wish, body) else read_input(body.get("input"), name)
     before, items = await _all_items(wish, items, owner, archive, now)
     fields = chat_of(wish, choice, [*before, *items], stream=wish.stream is True)
     making = Making(begun(wish, choice, f"resp_{name}", int(now)), clock.wall)
@@ -74,7 +100,7 @@ async def read_compaction(
     wish, _ = read_wish(body)
     name, now = new_uuid(), clock.wall()
     goes_on = wish.previous_response_id is not None and body.get("input") is None
-    items = [] if goes_on else read_input(body.get("input"), name)
+    items = [] if goes_on or _goes_on(wish, body) else read_input(body.get("input"), name)
     before, items = await _all_items(wish, items, owner, archive, now)
     said = [*before, *items]
     fields = chat_for_summary(wish.model, wish.instructions, said)
@@ -84,10 +110,19 @@ async def read_compaction(
 async def _all_items(
     wish: Wish, items: list[Json], owner: str, archive: Archive, now: float
 ) -> tuple[list[Json], list[Json]]:
-    """Those of earlier responses, and its own with what references stand for."""
+    """Those of earlier responses or of its conversation, and its own with what references stand
+    for."""
     before: list[Json] = []
+    if wish.conversation_id is not None:
+        before = await archive.ask(items_in, owner, wish.conversation_id, now)
+        refuse_known(items, before)
     if wish.previous_response_id is not None:
         before = await archive.ask(items_before, owner, wish.previous_response_id, now)
     if any(item["type"] == REFERENCE for item in items):
         items = await archive.ask(resolved, owner, items, now)
     return before, items
+
+
+def _goes_on(wish: Wish, body: Json) -> bool:
+    """Whether a conversation is to go on from what is in it: then an input may be missing."""
+    return wish.conversation_id is not None and body.get("input") is None

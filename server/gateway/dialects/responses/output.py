@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol
 
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 
 Ending = Literal["completed", "incomplete"]
 Said = Literal["reasoning_text", "output_text", "refusal"]

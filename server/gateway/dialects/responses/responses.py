@@ -21,27 +21,26 @@ from typing import Final
 import orjson
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import MethodNotAllowed, NotFound, RequestError
+from server.core.errors import NotFound, RequestError
 from server.core.limits import MAX_CHAT_BYTES
 from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
-from server.gateway.dialects.responses.archive import Archive
+from server.gateway.dialects.kept.archive import Archive
+from server.gateway.dialects.kept.door import nothing_here, only, owner_of
+from server.gateway.dialects.kept.keeper import Keeper
+from server.gateway.dialects.kept.listing import page_of, query_of, read_page
 from server.gateway.dialects.responses.counting import Counting
 from server.gateway.dialects.responses.document import cancelled, failed
-from server.gateway.dialects.responses.following import follow
-from server.gateway.dialects.responses.keeper import Keeper
-from server.gateway.dialects.responses.listing import first_event, page_of
+from server.gateway.dialects.responses.following import first_event, follow
 from server.gateway.dialects.responses.names import names_of_summary
 from server.gateway.dialects.responses.order import Order, read_compaction, read_order
 from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
 from server.gateway.dialects.responses.story import PING
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import through
 from server.gateway.relay import Relay
-from server.ledger.key import Key
-from server.ledger.ledger import Ledger
-from server.ledger.responses import Answers, Kept, beside
+from server.ledger.responses import Answers, Kept
 from server.web.asgi import (
     JSON,
     Receive,
@@ -71,51 +70,46 @@ class Responses:
     A response belongs to the key that made it; for every other key it does not exist.
     """
 
-    def __init__(
-        self, relay: Relay, clock: Clock | None = None, ledger: Ledger | None = None
-    ) -> None:
-        """What is kept lies beside `ledger`, where all gateways of a machine find it; without one
-        it lies in memory."""
+    def __init__(self, relay: Relay, archive: Archive, clock: Clock | None = None) -> None:
         self._relay = relay
         self._clock = clock or SystemClock()
-        self._archive = Archive(None if ledger is None else beside(ledger))
+        self._archive = archive
         self._runs = Runs(relay, self._archive, self._clock)
 
     async def close(self) -> None:
         """After the last request."""
         await self._runs.close()
-        await self._archive.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         id, _, below = path.removeprefix(RESPONSES).removeprefix("/").partition("/")
         if path == RESPONSES:
-            _only(method, "POST")
+            only(method, "POST")
             await self._create(scope, receive, send)
         elif id in (COUNT, COMPACT) and not below:
-            _only(method, "POST")
+            only(method, "POST")
             ask = self._count if id == COUNT else self._compact
             await ask(scope, receive, send)
         elif not id:
-            raise _nothing_here()
+            raise nothing_here()
         elif below:
             await send_json(send, await self._below(scope, id, below))
         elif method == "DELETE":
             await send_json(send, await self._delete(scope, id))
         else:
-            _only(method, "GET", "DELETE")
+            only(method, "GET", "DELETE")
             await self._show(scope, id, receive, send)
 
     async def _below(self, scope: Scope, id: str, name: str) -> Json:
         method = scope["method"]
         if name == "cancel":
-            _only(method, "POST")
+            only(method, "POST")
             return await self._cancel(scope, id)
         if name == "input_items":
-            _only(method, "GET")
+            only(method, "GET")
             kept, _ = await self._find(scope, id)
-            return page_of(orjson.loads(kept.input), scope)
-        raise _nothing_here()
+            return page_of(orjson.loads(kept.input), read_page(query_of(scope), "desc"))
+        raise nothing_here()
 
     async def _show(self, scope: Scope, id: str, receive: Receive, send: Send) -> None:
         start = first_event(scope)
@@ -128,7 +122,7 @@ class Responses:
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
-        order = await read_order(body, _owner(scope), self._archive, self._clock)
+        order = await read_order(body, owner_of(scope), self._archive, self._clock)
         if order.wish.background:
             await self._in_background(order, scope, receive, send)
             return
@@ -145,20 +139,21 @@ class Responses:
 
     async def _keep(self, order: Order) -> None:
         """If it cannot be, its client has it all the same, and sees that it is not stored."""
-        if not order.wish.stores:
+        changes = order.changes()
+        if not changes:
             return
         try:
-            await self._archive.put(order.kept())
+            await self._archive.put(*changes)
         except RequestError as error:
             log.warning("a response could not be kept", extra={"cause": error.message})
-            order.making.document["store"] = False
+            order.making.document |= {"store": False, "conversation": None}
 
     async def _in_background(
         self, order: Order, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """It is in the file before anybody hears of it, and told as it is there."""
         kept = order.kept(self._runs.holder)
-        run = await self._runs.begin(scope, order.fields, order.making, order.names)
+        run = await self._runs.begin(scope, order)
         try:
             await self._archive.put(kept)
         except BaseException:
@@ -173,7 +168,7 @@ class Responses:
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
-        order = await read_order(body, _owner(scope), self._archive, self._clock)
+        order = await read_order(body, owner_of(scope), self._archive, self._clock)
         fields = {name: order.fields[name] for name in _COUNTED if name in order.fields}
         path, names = TOKENIZE.decode(), order.names
         await through(self._relay, scope, receive, send, fields, Counting(), path=path, names=names)
@@ -200,14 +195,14 @@ class Responses:
 
     async def _compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
-        found = await read_compaction(body, _owner(scope), self._archive, self._clock)
+        found = await read_compaction(body, owner_of(scope), self._archive, self._clock)
         names = names_of_summary()
         await through(self._relay, scope, receive, send, *found, names=names)
 
     async def _find(self, scope: Scope, id: str) -> tuple[Kept, Json]:
         """It, and its document. Raises `NotFound`."""
         now = self._clock.wall()
-        kept = await self._archive.ask(Answers.find, _owner(scope), id, now)
+        kept = await self._archive.ask(Answers.find, owner_of(scope), id, now)
         if kept is None:
             raise _unknown(id)
         document: Json = orjson.loads(kept.document)
@@ -231,25 +226,11 @@ class Responses:
         return document
 
     async def _delete(self, scope: Scope, id: str) -> Json:
-        if not await self._archive.ask(Answers.delete, _owner(scope), id):
+        if not await self._archive.ask(Answers.delete, owner_of(scope), id):
             raise _unknown(id)
         self._runs.forget(id)
         return {"id": id, "object": "response", "deleted": True}
 
 
-def _owner(scope: Scope) -> str:
-    key: Key | None = scope["state"].get("key")
-    return key.id if key is not None else ""
-
-
 def _unknown(id: str) -> NotFound:
     return NotFound(f"Response with id '{id[:80]}' not found.", param="response_id")
-
-
-def _nothing_here() -> NotFound:
-    return NotFound("There is nothing at this path.")
-
-
-def _only(method: str, wanted: str, *others: str) -> None:
-    if method != wanted:
-        raise MethodNotAllowed(wanted, *others)

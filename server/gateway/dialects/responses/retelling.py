@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from server.gateway.dialects.responses.making import written
 from server.gateway.dialects.responses.output import Call, Speech
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 
 
 def retold(document: Json, start: int) -> bytes:

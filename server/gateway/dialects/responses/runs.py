@@ -19,13 +19,13 @@ from server.core.clock import Clock
 from server.core.errors import Internal, Overloaded, RequestError
 from server.core.ids import new_id
 from server.core.limits import RETRY_AFTER_S
-from server.gateway.dialects.names import Names
+from server.gateway.dialects.kept.archive import Archive
 from server.gateway.dialects.responses.absent import Absent
-from server.gateway.dialects.responses.archive import Archive
 from server.gateway.dialects.responses.document import cancelled
 from server.gateway.dialects.responses.making import Making
+from server.gateway.dialects.responses.order import Order
 from server.gateway.dialects.responses.story import Stories, Story
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import through
 from server.gateway.relay import Relay
 from server.ledger.responses import Answers
@@ -43,14 +43,17 @@ _TRIES: Final = 5
 class Run:
     """One response in the making."""
 
-    def __init__(self, making: Making, names: Names, story: Story | None) -> None:
-        self.making = making
-        self.names = names
+    def __init__(self, order: Order, story: Story | None) -> None:
+        self.order = order
         self.client = Absent(story)
         self.kept = asyncio.Event()
         """It is in the file, or will never be."""
         self.refused: RequestError | None = None
         """Why it came to nothing; who begins it is told so, if it is at once."""
+
+    @property
+    def making(self) -> Making:
+        return self.order.making
 
 
 class Runs:
@@ -64,8 +67,8 @@ class Runs:
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
 
-    async def begin(self, scope: Scope, fields: Json, making: Making, names: Names) -> Run:
-        """Ask for `fields`. Raises `RequestError` when limits, or the fleet, refuse it at once.
+    async def begin(self, scope: Scope, order: Order) -> Run:
+        """Ask for it. Raises `RequestError` when limits, or the fleet, refuse it at once.
 
         It goes on until the end, or until `cancel`; say `kept` when the response is in the file.
         """
@@ -74,12 +77,12 @@ class Runs:
                 f"{MAX_RUNS} responses are being made in the background here.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        run = Run(making, names, Story(len(self._runs)) if "stream" in fields else None)
+        run = Run(order, Story(len(self._runs)) if "stream" in order.fields else None)
         scope = {**scope, "state": dict(scope["state"])}
-        task = asyncio.create_task(self._make(run, scope, fields), name="making a response")
+        task = asyncio.create_task(self._make(run, scope), name="making a response")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._runs[making.document["id"]] = run
+        self._runs[order.id] = run
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat(), name="saying what is being made")
         try:
@@ -118,16 +121,16 @@ class Runs:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _make(self, run: Run, scope: Scope, fields: Json) -> None:
-        id, client, making = run.making.document["id"], run.client, run.making
+    async def _make(self, run: Run, scope: Scope) -> None:
+        id, client, making = run.order.id, run.client, run.making
         drain = self._relay.drain
         drain.in_flight += 1  # a server that ends waits for it, and then cuts it
         try:
-            error = await self._ask(run, scope, fields) or client.error
+            error = await self._ask(run, scope) or client.error
             if making.document["status"] == "in_progress":
                 client.tell(making.failure(error or {}))
             await run.kept.wait()
-            await self._store(id, making)
+            await self._store(run.order)
             client.tell(making.last())
         finally:
             del self._runs[id]
@@ -136,18 +139,19 @@ class Runs:
                 self._stories.add(id, client.story, self._clock.monotonic())
             drain.ended()
 
-    async def _ask(self, run: Run, scope: Scope, fields: Json) -> Json | None:
+    async def _ask(self, run: Run, scope: Scope) -> Json | None:
         """The error in which it ended, if it did."""
         client = run.client
         try:
+            order = run.order
             await through(
                 self._relay,
                 scope,
                 client.receive,
                 client.send,
-                fields,
-                run.making,
-                names=run.names,
+                order.fields,
+                order.making,
+                names=order.names,
             )
             return None
         except ClientLeft:
@@ -163,11 +167,11 @@ class Runs:
         finally:
             client.admitted.set()
 
-    async def _store(self, id: str, making: Making) -> None:
-        document = orjson.dumps(making.document)
+    async def _store(self, order: Order) -> None:
+        document, added = orjson.dumps(order.making.document), order.addition()
         for _ in range(_TRIES):
             try:
-                await self._archive.ask(Answers.finish, id, document)
+                await self._archive.ask(Answers.finish, order.id, document, added)
                 return
             except RequestError as error:
                 log.warning("a response could not be kept", extra={"cause": error.message})

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.core.errors import BadRequest
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.wire.openai_refusals import bad
 
 MAX_TOOLS: Final = 128

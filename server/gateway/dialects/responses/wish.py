@@ -20,14 +20,14 @@ from server.gateway.dialects.responses.tools import (
     check_choice,
     refuse_hosted,
 )
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.wire.openai import MAX_TOKENS, MAX_TOP_LOGPROBS, Metadata, Penalty
 from server.wire.openai_faults import bad_request, fault
 from server.wire.openai_refusals import bad, missing
 from server.wire.whole_numbers import validate
 
 LOGPROBS: Final = "message.output_text.logprobs"
-NOT_FOLLOWED: Final = ("conversation", "prompt", "context_management", "moderation")
+NOT_FOLLOWED: Final = ("prompt", "context_management", "moderation")
 INCLUDABLE: Final = frozenset(
     {
         LOGPROBS,
@@ -68,6 +68,10 @@ class TextWish(_Part):
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
+class Conversation(_Part):
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Wish(_Part):
     """`input` and `tool_choice` are read apart; `None` is the same as absent."""
 
@@ -75,6 +79,7 @@ class Wish(_Part):
     input: Any = None
     instructions: str | None = None
     previous_response_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    conversation: Conversation | None = None
     stream: bool | None = None
     stream_options: Json | None = None
     store: bool | None = None
@@ -101,6 +106,11 @@ class Wish(_Part):
     safety_identifier: Label | None = None
     prompt_cache_key: Label | None = None
 
+    @field_validator("conversation", mode="before")
+    @classmethod
+    def _by_id(cls, named: Any) -> Any:
+        return {"id": named} if isinstance(named, str) else named
+
     @field_validator("include")
     @classmethod
     def _includable(cls, include: list[str] | None) -> list[str] | None:
@@ -108,6 +118,10 @@ class Wish(_Part):
             if word not in INCLUDABLE:
                 raise fault(f"{word[:80]!r} cannot be included")
         return include
+
+    @property
+    def conversation_id(self) -> str | None:
+        return self.conversation.id if self.conversation else None
 
     @property
     def stores(self) -> bool:
@@ -136,6 +150,12 @@ def read_wish(body: Json) -> tuple[Wish, Any]:
         wish = validate(Wish, body)
     except ValidationError as error:
         raise bad_request(error, body) from None
+    if wish.conversation is not None and wish.previous_response_id is not None:
+        raise BadRequest(
+            "A response follows another one or is part of a conversation; send one of "
+            "'previous_response_id' and 'conversation'.",
+            code="mutually_exclusive_parameters",
+        )
     if wish.background and not wish.stores:
         raise bad("background", "such a response is stored; leave out 'store'")
     _check_format(wish.format)

@@ -10,7 +10,7 @@ import pytest
 from server.core.errors import BadRequest, TooLarge
 from server.gateway.dialects.responses import history
 from server.gateway.dialects.responses.history import items_before, resolved
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.ledger.responses import LOST_S, Answers, Kept
 
 NOW = 1_700_000_000.0

@@ -57,7 +57,9 @@ TOOL = {"type": "function", "name": "f"}
         ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "g"}}, "tool_choice.name"),
         ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.mode"),
         ({"tool_choice": {"type": "allowed_tools", "mode": "auto"}}, "tool_choice.tools"),
-        ({"conversation": "conv_1"}, "conversation"),
+        ({"conversation": ""}, "conversation"),
+        ({"conversation": {"name": "x"}}, "conversation.id"),
+        ({"conversation": 7}, "conversation"),
         ({"prompt": {"id": "p"}}, "prompt"),
     ],
 )
@@ -75,6 +77,16 @@ def test_null_is_the_same_as_absent() -> None:
     )  # fmt: skip
     wish, choice = read_wish({"model": "m", "input": "hi"} | dict.fromkeys(names))
     assert (wish.stores, wish.format.type, choice) == (True, "text", "auto")
+
+
+def test_a_conversation_is_named_by_its_id_or_as_an_object() -> None:
+    for named in ("conv_1", {"id": "conv_1"}):
+        wish, _ = read_wish({"model": "m", "input": "hi", "conversation": named})
+        assert wish.conversation_id == "conv_1"
+    both = {"conversation": "conv_1", "previous_response_id": "resp_1"}
+    with pytest.raises(BadRequest) as refused:
+        read_wish({"model": "m", "input": "hi"} | both)
+    assert refused.value.code == "mutually_exclusive_parameters"
 
 
 def test_hosted_tools_are_refused_with_what_to_do_instead() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import orjson
 import pytest
 
-from server.gateway.dialects.responses.keeper import Keeper
+from server.gateway.dialects.kept.keeper import Keeper
 from server.gateway.dialects.responses.making import Making
 from server.web.asgi import Header, Message
 from tests.gateway.dialects.responses.conftest import events_in

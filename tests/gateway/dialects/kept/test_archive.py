@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StorageFull
-from server.gateway.dialects.responses.archive import Archive
+from server.gateway.dialects.kept.archive import Archive
 from server.ledger.responses import Answers, Kept
 
 NOW = 1_700_000_000.0

@@ -1,5 +1,4 @@
-"""The gateway's way to the responses that are kept: one thread of its own, as no disk holds up a
-request."""
+"""The gateway's way to what is kept: one thread of its own, as no disk holds up a request."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from server.ledger.items import Addition
 from server.ledger.responses import Answers, Kept
 
 P = ParamSpec("P")
@@ -20,9 +20,9 @@ class Archive:
         """`file` is opened when it is first needed; None: in memory."""
         self._file = file
         self._answers: Answers | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="responses")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kept")
         self._turn = asyncio.Lock()
-        self._next: list[Kept] | None = None
+        self._next: list[Kept | Addition] | None = None
         """Who comes now joins it; None: nobody waits for the turn."""
         self._writing: asyncio.Task[None]
         """Of what `_next` holds."""
@@ -39,17 +39,17 @@ class Archive:
             self._thread, lambda: question(self._opened(), *args, **kwargs)
         )
 
-    async def put(self, kept: Kept) -> None:
+    async def put(self, *new: Kept | Addition) -> None:
         """On the disk before it returns, together with all that come while it is busy."""
         batch = self._next
         if batch is None:
             batch = self._next = []
-            self._writing = asyncio.create_task(self._write(batch), name="keeping responses")
+            self._writing = asyncio.create_task(self._write(batch), name="keeping answers")
             self._writing.add_done_callback(_look)
-        batch.append(kept)
+        batch += new
         await asyncio.shield(self._writing)
 
-    async def _write(self, batch: list[Kept]) -> None:
+    async def _write(self, batch: list[Kept | Addition]) -> None:
         async with self._turn:
             self._next = None
             await self.ask(Answers.put, *batch)

@@ -1,16 +1,28 @@
-"""Keeps a response before its client hears of its end: what was acknowledged is there."""
+"""Keeps an answer before its client hears of its end: what was acknowledged is there."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from server.gateway.dialects.responses.making import Making
+from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import Between
 from server.web.asgi import Header, Message, Receive, Send
+
+
+class Making(Protocol):
+    """An answer on its way, as its interpreter tells it."""
+
+    ended: bool
+    """All of it is there."""
+    document: Json
+    """What is told of a whole one, once it is kept."""
+
+    def last(self) -> bytes:
+        """The events of a stream that are not told before it is kept; there are some once."""
 
 
 class Keeper(Between):
@@ -23,7 +35,7 @@ class Keeper(Between):
         making: Making,
         keep: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
-        """`keep` is awaited once, when the response has ended; it may change its document, and must
+        """`keep` is awaited once, when the answer has ended; it may change its document, and must
         not raise: the answer has cost what it has cost."""
         super().__init__(receive, send)
         self._making = making
@@ -33,7 +45,7 @@ class Keeper(Between):
         """Of a stream, what waits until it is kept."""
 
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
-        if self._making.ended:
+        if self._making.ended and status < 400:
             await self._kept()
             body = orjson.dumps(self._making.document)
         await self.own.respond(status, headers, body)
