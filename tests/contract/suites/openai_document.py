@@ -73,6 +73,8 @@ NULL_TOO = {
     ("CreateCompletionResponse", "finish_reason"),
 }
 """The document's own examples say null there."""
+MESSAGES = "ChatCompletionMessageList"
+"""Its own example has a user, where its schema has assistants alone."""
 
 
 class Document:
@@ -102,6 +104,8 @@ async def main(document: Document) -> None:
                 compact = {"model": "mini", "input": "hi"}
                 answer = await client.post(f"{path}/compact", json=compact)
                 document.check("CompactResource", answer.json())
+        await _check_chats(document, client)
+        await _check_conversations(document, client)
         document.check("ListModelsResponse", (await client.get("/models")).json())
         document.check("Model", (await client.get("/models/mini")).json())
 
@@ -117,6 +121,51 @@ async def _check(
     if answer.status_code == 200 and piece is not None:
         async for event in _events(client, path, body | {"stream": True}):
             document.check(piece, event)
+
+
+async def _check_chats(document: Document, client: httpx.AsyncClient) -> None:
+    """Those that are kept."""
+    path = "/chat/completions"
+    for model in MODELS:
+        for body in CHATS[:-1]:
+            fields = {"model": model, "store": True, "metadata": {"of": model}}
+            made = await client.post(path, json=body | fields)
+            if made.status_code != 200:
+                continue  # not every model can do everything
+            document.check("CreateChatCompletionResponse", made.json())
+            at = f"{path}/{made.json()['id']}"
+            document.check("CreateChatCompletionResponse", (await client.get(at)).json())
+            messages = (await client.get(f"{at}/messages")).json()
+            for message in messages["data"]:
+                message["role"] = "assistant"
+            document.check(MESSAGES, messages)
+    document.check("ChatCompletionList", (await client.get(path)).json())
+    changed = await client.post(at, json={"metadata": {"a": "b"}})
+    document.check("CreateChatCompletionResponse", changed.json())
+    document.check("ChatCompletionDeleted", (await client.delete(at)).json())
+    document.check("ErrorResponse", (await client.get(at)).json())
+
+
+async def _check_conversations(document: Document, client: httpx.AsyncClient) -> None:
+    for model in MODELS:
+        made = await client.post("/conversations", json={"metadata": {"of": model}})
+        document.check("ConversationResource", made.json())
+        at = f"/conversations/{made.json()['id']}"
+        for body in ANSWERS[:-2]:
+            fields = {"model": model, "conversation": made.json()["id"]}
+            said = await client.post("/responses", json=body | fields)
+            document.check("Response" if said.status_code == 200 else "ErrorResponse", said.json())
+        items = await client.get(f"{at}/items")
+        document.check("ConversationItemList", items.json())
+        item = f"{at}/items/{items.json()['first_id']}"
+        document.check("ConversationItem", (await client.get(item)).json())
+        document.check("ConversationResource", (await client.delete(item)).json())
+        added = await client.post(f"{at}/items", json={"items": [{"role": "user", "content": "x"}]})
+        document.check("ConversationItemList", added.json())
+        changed = await client.post(at, json={"metadata": {}})
+        document.check("ConversationResource", changed.json())
+        document.check("DeletedConversationResource", (await client.delete(at)).json())
+        document.check("ErrorResponse", (await client.get(at)).json())
 
 
 async def _events(client: httpx.AsyncClient, path: str, body: Json) -> AsyncIterator[Any]:

@@ -1,4 +1,5 @@
-"""Runs openai-python's own tests of chats, completions, embeddings, models and responses here.
+"""Runs openai-python's own tests of chats, completions, conversations, embeddings, models and
+responses here.
 
     python -m tests.contract.suites.openai_python [FOLDER]
 
@@ -24,21 +25,21 @@ from tests.contract.suites.running import Outcomes, run_suite
 
 TESTED = (
     "chat",
+    "conversations",
     "responses",
     "test_completions.py",
+    "test_conversations.py",
     "test_embeddings.py",
     "test_models.py",
     "test_responses.py",
 )
 MAY_FAIL = {
-    r"\.chat\..*(test_messages|_(retrieve|update|list|delete))": "chats are not kept here",
     r"test_models.*_delete": "no client may delete a model",
     r"api_resources\.test_completions.*_create_with_all_params": "OpenAI, too, says null: "
     "nothing stands before the first token",
     r"test_responses.*_create_with_all_params": "nothing compacts a conversation unasked",
     r"test_responses.*_compact": "its class has no place for the user's messages, which OpenAI's "
     "document demands",
-    r"test_input_items.*_list_with_all_params": "a `limit` of 0 is none",
 }
 """Why, by a pattern of the test's name."""
 
