@@ -97,6 +97,12 @@ MAX_HELD_BYTES: Final = 512 * 1024 * 1024
 more is told 503."""
 SMALL_BODY_BYTES: Final = 16 * 1024
 """Shorter ones are not counted: `MAX_CONNECTIONS` bounds them."""
+SOCKET_S: Final = 3600.0
+"""A WebSocket lasts so long, as OpenAI's do."""
+SOCKET_PING_S: Final = 20.0
+"""Its client is asked whether it is there, when it has said nothing for so long,"""
+SOCKET_SILENT_S: Final = 60.0
+"""and is gone when it has said nothing for so long."""
 BODY_IDLE_S: Final = 10.0
 BODY_S: Final = 60.0
 """For a whole body, however steadily it drips."""

@@ -39,6 +39,8 @@ class Headers(tuple[Header, ...]):
 
 
 JSON: Header = (b"content-type", b"application/json")
+UPGRADE = "upgrade"
+"""Among a scope's extensions, at our own server: the protocol that the client rather speaks."""
 _NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
 EVENT_STREAM: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -17,5 +17,8 @@ and the application is here, one idea a file:
     service         what all connections of one server share
     line            the connection, as its exchanges know it
 
+An application may switch a connection to another protocol (`Exchange.switch`), as
+`server/web/websocket` does.
+
 A client that ends its side of the connection has left, answer or no answer: a cut is a cancel.
 """

@@ -29,6 +29,12 @@ class Channel(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self.write = self._transport.write
 
+    def succeed(self, other: Channel) -> None:
+        """Speak to the client of `other` from now on, in another protocol."""
+        Channel.connection_made(self, other._transport)
+        self.blocked = other.blocked
+        other._transport.set_protocol(self)
+
     def write_parts(self, *parts: bytes) -> None:
         self._transport.writelines([part for part in parts if part])
 

@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from server.core.errors import BadRequest
 from server.core.limits import BODY_S, UNREAD_BYTES
 from server.web.http1 import deadline
 from server.web.http1.backlog import Backlog
@@ -88,8 +89,11 @@ class Connection(Channel):
         self._deadline.set(deadline.FLUSH)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._parting = True
         self._leave()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._parting = True
         self._deadline.close()
         self._reader.close()
         del self._reader  # it knows us: no cycle is left to the collector
@@ -170,6 +174,16 @@ class Connection(Channel):
             self._watch()
         else:
             self._deadline.set(deadline.IDLE)
+
+    def switch(self, successor: Channel) -> None:
+        reader = self._reader
+        if reader.in_message or reader.head_bytes or self._backlog:
+            raise BadRequest("Wait for the answer to an upgrade before you send more.")
+        self.pause(False)
+        self._current = None
+        self._forget()
+        self._service.connections.add(successor)
+        successor.succeed(self)
 
     def cut(self, *, looks_whole: bool) -> None:
         self._leave()

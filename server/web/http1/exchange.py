@@ -7,8 +7,9 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final
 
-from server.web.asgi import Header, Message
+from server.web.asgi import ClientLeft, Header, Message
 from server.web.http1.answer_head import NO_BODY, NO_LENGTH, compose
+from server.web.http1.channel import Channel
 from server.web.http1.incoming import Incoming
 from server.web.http1.line import Line
 from server.web.http1.pieces import Pieces
@@ -18,6 +19,7 @@ from server.web.http1.service import Service
 log = logging.getLogger(__name__)
 
 _LAST_CHUNK = b"0\r\n\r\n"
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade"
 _COPIED_BYTES: Final = 64 * 1024
 """Of a body; up to here one write of a copy is cheaper than one of two parts."""
 
@@ -136,6 +138,19 @@ class Exchange(Incoming):
             self._finish()
         else:
             self._write(body, more=False)
+
+    def switch(self, lines: bytes, successor: Channel) -> None:
+        """Answer with 101 and these header lines; from now on the client speaks to `successor`.
+        Raises `BadRequest` where it did not wait for that, `ClientLeft` where it has left."""
+        if self.left:
+            raise ClientLeft
+        if self.over or self._stage != _WAITING:
+            raise RuntimeError("a second answer to one request")
+        line = self.line
+        line.switch(successor)
+        line.write(_SWITCHING + self.more_lines + lines + b"\r\n\r\n")
+        self._stage = _WHOLE
+        self.close()
 
     def send_now(self, piece: bytes) -> bool:
         """As `web.asgi.Served` says."""

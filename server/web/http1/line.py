@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from server.web.http1.channel import Channel
+
 Place = dict[str, tuple[str, int] | None]
 """Between whom a connection is: `client` and `server` of an ASGI scope."""
 
@@ -33,6 +35,10 @@ class Line(Protocol):
 
     def answered(self, *, keep: bool) -> None:
         """The current answer is whole. `keep`: another request may follow."""
+
+    def switch(self, successor: Channel) -> None:
+        """From now on the client speaks to `successor`. Raises `BadRequest` where it has said more
+        than the current request."""
 
     def cut(self, *, looks_whole: bool) -> None:
         """End the connection in mid-answer, so that the client cannot take it for a whole one."""

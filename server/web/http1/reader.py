@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import httptools
 
 from server.core.limits import MAX_HEADER_BYTES, UNREAD_BYTES
-from server.web.asgi import Header, Headers
+from server.web.asgi import UPGRADE, Header, Headers
 from server.web.http1.exchange import CLOSE, KEEP, KEEP_OLD, Exchange
 from server.web.http1.heads import END, MAX_HEAD_BYTES, Head
 from server.web.http1.line import Line
@@ -38,7 +38,7 @@ class Owner(Line, Protocol):
 class Reader:
     __slots__ = (
         "_body", "_chunked", "_headers", "_left", "_owner", "_parser", "_plain", "_service",
-        "_target", "_text", "_wire", "exchange", "head_bytes", "in_message",
+        "_target", "_text", "_upgrade", "_wire", "exchange", "head_bytes", "in_message",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, service: Service) -> None:
@@ -52,6 +52,8 @@ class Reader:
         """Bytes still to come of a body that the parser need not see."""
         self._plain = b""
         """The head of a request to upgrade, as it were without that wish."""
+        self._upgrade = b""
+        """What that wish was."""
         self._chunked = False
         self._wire = self._body = 0
         """Of a body in chunks: bytes received, and those among them that are the body."""
@@ -176,8 +178,8 @@ class Reader:
             self._go_on_plainly(rest)
 
     def _go_on_plainly(self, rest: bytes) -> None:
-        """Ignore the wish to upgrade. For the parser such a request has no body; so it is given
-        the head again, without it (Java's HTTP client asks for HTTP/2 that way)."""
+        """Leave the wish to upgrade to the application. For the parser such a request has no body;
+        so it is given the head again, without it (Java's HTTP client asks for HTTP/2 that way)."""
         head, self._plain = self._plain, b""
         self.in_message = False
         self._parser = self._new_parser()
@@ -214,10 +216,13 @@ class Reader:
         version = parser.get_http_version()
         method = parser.get_method().decode()
         asked = look(headers, version)
-        if asked.upgrades and method != "CONNECT" and parser.should_upgrade():
+        if asked.upgrade and method != "CONNECT" and parser.should_upgrade():
             self._plain = without_upgrade(method, target, version, headers)
+            self._upgrade = asked.upgrade
             return
         shared = self._shared_scope(method, target, version, headers)
+        if self._upgrade:
+            shared["extensions"], self._upgrade = {UPGRADE: self._upgrade}, b""
         keep = parser.should_keep_alive()
         pieces = Pieces(self._owner, self._service, expects=asked.expects)
         then = CLOSE if not keep else KEEP if version == "1.1" else KEEP_OLD

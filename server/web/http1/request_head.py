@@ -34,7 +34,8 @@ class Asked(NamedTuple):
     expects: bool = False
     """The client sends its body only when it is told to."""
     chunked: bool = False
-    upgrades: bool = False
+    upgrade: bytes = b""
+    """The protocol that its client would rather speak; empty: none."""
 
 
 PLAIN = Asked()
@@ -58,7 +59,7 @@ def look(headers: list[Header], version: str) -> Asked:
     return Asked(
         expects=others.get(b"expect") == b"100-continue" and version == "1.1",
         chunked=coding is not None,
-        upgrades=b"upgrade" in others,
+        upgrade=others.get(b"upgrade", b""),
     )
 
 

@@ -30,7 +30,7 @@ _COMPLAINT_S = 60.0
 
 class Service:
     """Of a `uvicorn.Config`, it heeds the application, `root_path`, `timeout_keep_alive` and the
-    headers for every answer. There are no access log, no TLS and no WebSockets."""
+    headers for every answer. There are no access log and no TLS."""
 
     __slots__ = (
         "_complained", "app", "app_state", "connections", "heads", "held_bytes", "limits_s", "loop",

@@ -81,7 +81,7 @@ def test_what_a_head_asks_of_the_server() -> None:
         (b"transfer-encoding", b"Chunked"),
         (b"upgrade", b"h2c"),
     ]
-    assert look(headers, "1.1") == Asked(expects=True, chunked=True, upgrades=True)
+    assert look(headers, "1.1") == Asked(expects=True, chunked=True, upgrade=b"h2c")
     assert not look([HOST, (b"expect", b"100-continue")], "1.0").expects
 
 
