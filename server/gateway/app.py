@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import Forbidden, MethodNotAllowed, NotFound, RequestError
+from server.core.errors import Forbidden, MethodNotAllowed, NotFound
 from server.gateway.admin.keys import KEYS, USAGE, KeysAdmin
 from server.gateway.admin.routes import ROUTES, RoutesAdmin
 from server.gateway.admin.servers import SERVERS, Say, ServersAdmin
 from server.gateway.admission import key_or_secret
-from server.gateway.asked import DETOKENIZE, TIMEOUT_HEADER, TOKENIZE
+from server.gateway.asked import DETOKENIZE, TOKENIZE
 from server.gateway.azure import AZURE, as_openai
 from server.gateway.dialects.anthropic.messages import MESSAGES, Messages
 from server.gateway.dialects.conversations.conversations import CONVERSATIONS, Conversations
@@ -24,10 +24,9 @@ from server.gateway.fleet import Fleet
 from server.gateway.models import MODELS, list_models, show_model, told_to
 from server.gateway.ours import OURS
 from server.gateway.parts import Parts
-from server.gateway.relay import RECORDED
 from server.gateway.routes import Routes
 from server.gateway.sight.metrics import CONTENT_TYPE
-from server.gateway.sight.sight import Sight
+from server.gateway.unrecorded import note_refusal
 from server.ledger.key import Key
 from server.web.asgi import JSON, ASGIApp, Receive, Scope, Send, header, send_json, send_whole
 from server.web.drain import Drain
@@ -47,8 +46,6 @@ RELAYED: dict[str, Ability] = {
     DETOKENIZE.decode(): "completions",
 }
 METRICS = "/metrics"
-PARAMS = frozenset({"model", "stream", TIMEOUT_HEADER.decode()})
-"""What can be wrong in a request that is relayed; other names are a client's own words."""
 OPENAPI = "/openapi.json"
 Tell = Callable[[Fleet, Routes, int], dict[str, Any]]
 _FLEET = FLEET_HEADER.encode()
@@ -87,7 +84,7 @@ def _edge(gateway: Gateway, parts: Parts, settings: GatewayProcess, drain: Drain
         ),
         origins=Origins(settings.gateway.allowed_origins),
         ready=parts.fleet.missing,
-        refused=partial(_note_refusal, parts.sight),
+        refused=partial(note_refusal, parts.sight),
         turned_away=parts.sight.turn_away,
     )
 
@@ -170,23 +167,6 @@ class Gateway:
         if path == MODELS:
             return listed | {"data": mine}
         return show_model(mine, path.removeprefix(f"{MODELS}/"))
-
-
-def _note_refusal(sight: Sight, scope: Scope, error: RequestError) -> None:
-    """Of a request that has no record. That our own processes ask in vain is nothing to tell."""
-    path, state = scope["path"], scope["state"]
-    if RECORDED in state or (path.startswith(OURS) and error.status == 404):
-        return
-    key: Key | None = state.get("key")
-    sight.refuse(
-        state["request_id"],
-        scope["method"],
-        path,
-        error.status,
-        error.code or error.type,
-        key_id=key.id if key else "",
-        field=error.param if error.param in PARAMS else "",
-    )
 
 
 def _may_see_all(key: Key | None) -> None:

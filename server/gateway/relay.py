@@ -33,6 +33,7 @@ from server.gateway.retry_budget import RetryBudget
 from server.gateway.routes import Routes
 from server.gateway.sight.record import Record
 from server.gateway.sight.sight import Sight
+from server.gateway.unrecorded import RECORDED
 from server.gateway.waking import Waking
 from server.gateway.worker import Lease
 from server.ledger.key import Key
@@ -44,9 +45,6 @@ from server.web.relay import end_with_error
 from server.wire.fleet import Ability
 
 log = logging.getLogger(__name__)
-
-RECORDED = "recorded"
-"""In the state of a request that failed: its record tells of it."""
 
 PERHAPS_USED = frozenset({"worker_lost", "upstream_timeout", "deadline_exceeded"})
 """Codes of errors after which nobody can tell how many tokens a worker has made: all that was set

@@ -77,7 +77,8 @@ PATHS: Final[Spec] = {
         refused="MessagesRefused",
     ),
     "/v1/responses": _relayed(
-        "Make a response, as OpenAI's newer API has it",
+        "Make a response, as OpenAI's newer API has it; a GET that upgrades to a WebSocket makes "
+        "one after the other",
         "ResponseWish",
         json_of("Response") | _EVENTS,
     ),

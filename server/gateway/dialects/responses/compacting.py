@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from server.gateway.dialects.responses.document import usage_of
+from server.gateway.dialects.responses.document import NOTHING_USED, usage_of
 from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import WholeTelling
 
@@ -23,7 +23,6 @@ _TASK: Final = (
     "name, number and result that may be needed again, and what is still open. Answer with the "
     "summary alone, in the language of the conversation."
 )
-_NOTHING_USED: Final[Json] = {"prompt_tokens": 0, "completion_tokens": 0}
 
 
 def chat_for_summary(model: str, instructions: str | None, items: Sequence[Json]) -> Json:
@@ -61,7 +60,7 @@ class Compacting(WholeTelling):
             "object": "response.compaction",
             "created_at": self._created,
             "output": [*self._asked, item],
-            "usage": usage_of(answer.get("usage")) or usage_of(_NOTHING_USED),
+            "usage": usage_of(answer.get("usage")) or NOTHING_USED,
         }
 
 

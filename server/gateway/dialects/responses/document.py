@@ -110,3 +110,6 @@ def _count(holder: Any, name: str) -> int | None:
 
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+NOTHING_USED: Final = usage_of({"prompt_tokens": 0, "completion_tokens": 0})

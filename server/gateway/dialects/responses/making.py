@@ -7,7 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from server.gateway.dialects.responses.document import error_of, failed, tier_of, usage_of
+from server.gateway.dialects.responses.document import (
+    NOTHING_USED,
+    error_of,
+    failed,
+    tier_of,
+    usage_of,
+)
 from server.gateway.dialects.responses.output import (
     Call,
     Ending,
@@ -35,9 +41,13 @@ class Making:
     A whole answer goes the way of a stream with one chunk, whose events nobody hears.
     """
 
-    def __init__(self, document: Json, now: Callable[[], float]) -> None:
-        """`now`: seconds since 1970."""
+    def __init__(
+        self, document: Json, now: Callable[[], float], *, tells_errors: bool = True
+    ) -> None:
+        """`now`: seconds since 1970. `tells_errors`: a stream that breaks off says why in an event
+        of its own, before the last one."""
         self.document = document
+        self._tells_errors = tells_errors
         self.ended = False
         self._now = now
         self._of = document["id"].removeprefix("resp_")
@@ -72,6 +82,12 @@ class Making:
         self._told = True
         event = {"type": f"response.{self.document['status']}", "response": self.document}
         return self._written(iter([event]))
+
+    def skip(self) -> bytes:
+        """Of a stream for which no model is asked: it is over, and nothing was said."""
+        told = self._written(self._begin())
+        self._conclude(status="completed", completed_at=int(self._now()), usage=NOTHING_USED)
+        return told
 
     def failure(self, error: Json) -> bytes:
         return self._written(self._begin(), self._fail(error))
@@ -165,8 +181,9 @@ class Making:
         """What was begun is told as far as it went: it may be all that the client wants."""
         yield from self._close("incomplete")
         self._conclude(**failed({}, error))
-        told = {name: _text_or_none(error.get(name)) for name in ("code", "param")}
-        yield {"type": "error", **told, "message": error_of(error)["message"]}
+        if self._tells_errors:
+            told = {name: _text_or_none(error.get(name)) for name in ("code", "param")}
+            yield {"type": "error", **told, "message": error_of(error)["message"]}
 
     def _conclude(self, **fields: Any) -> None:
         self.document |= {"output": [item.json for item in self._items], **fields}

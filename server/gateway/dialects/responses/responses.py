@@ -1,6 +1,7 @@
 """`/v1/responses`: OpenAI's newer API, over the same models as its chats.
 
     POST   /v1/responses                    make one: whole, as a stream, or in the background
+    GET    /v1/responses                    upgraded to a WebSocket: make one after the other
     GET    /v1/responses/ID                 as it is now, or `?stream=true` as its events
     DELETE /v1/responses/ID
     POST   /v1/responses/ID/cancel          one that is made in the background
@@ -14,14 +15,13 @@ https://platform.openai.com/docs/api-reference/responses
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from typing import Final
 
 import orjson
 
 from server.core.clock import Clock, SystemClock
-from server.core.errors import NotFound, RequestError
+from server.core.errors import NotFound
 from server.core.limits import MAX_CHAT_BYTES
 from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
@@ -30,12 +30,15 @@ from server.gateway.dialects.kept.door import nothing_here, only, owner_of
 from server.gateway.dialects.kept.keeper import Keeper
 from server.gateway.dialects.kept.listing import page_of, query_of, read_page
 from server.gateway.dialects.responses.counting import Counting
+from server.gateway.dialects.responses.creating import Creating
 from server.gateway.dialects.responses.document import cancelled, failed
 from server.gateway.dialects.responses.following import first_event, follow
 from server.gateway.dialects.responses.names import names_of_summary
-from server.gateway.dialects.responses.order import Order, read_compaction, read_order
+from server.gateway.dialects.responses.order import Order, read_compaction
 from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
+from server.gateway.dialects.responses.sockets.conversation import Conversation
+from server.gateway.dialects.responses.sockets.memory import Memory, Recollection
 from server.gateway.dialects.responses.story import PING
 from server.gateway.dialects.values import Json
 from server.gateway.dialects.via import through
@@ -50,9 +53,8 @@ from server.web.asgi import (
     send_json,
     send_whole,
 )
+from server.web.websocket.handshake import open_socket, wants_socket
 from server.wire.openai_refusals import bad
-
-log = logging.getLogger(__name__)
 
 RESPONSES: Final = "/v1/responses"
 COUNT: Final = "input_tokens"
@@ -74,7 +76,9 @@ class Responses:
         self._relay = relay
         self._clock = clock or SystemClock()
         self._archive = archive
+        self._creating = Creating(relay, self._archive, self._clock)
         self._runs = Runs(relay, self._archive, self._clock)
+        self._memory = Memory()
 
     async def close(self) -> None:
         """After the last request."""
@@ -83,7 +87,9 @@ class Responses:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         id, _, below = path.removeprefix(RESPONSES).removeprefix("/").partition("/")
-        if path == RESPONSES:
+        if path == RESPONSES and wants_socket(scope):
+            await self._converse(scope, send)
+        elif path == RESPONSES:
             only(method, "POST")
             await self._create(scope, receive, send)
         elif id in (COUNT, COMPACT) and not below:
@@ -122,31 +128,17 @@ class Responses:
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
-        order = await read_order(body, owner_of(scope), self._archive, self._clock)
+        order = await self._creating.order(body, scope)
         if order.wish.background:
             await self._in_background(order, scope, receive, send)
-            return
-        keeper = Keeper(receive, send, order.making, lambda: self._keep(order))
-        await through(
-            self._relay,
-            scope,
-            keeper.receive,
-            keeper.send,
-            order.fields,
-            order.making,
-            names=order.names,
-        )
+        else:
+            await self._creating.make(order, scope, receive, send)
 
-    async def _keep(self, order: Order) -> None:
-        """If it cannot be, its client has it all the same, and sees that it is not stored."""
-        changes = order.changes()
-        if not changes:
-            return
-        try:
-            await self._archive.put(*changes)
-        except RequestError as error:
-            log.warning("a response could not be kept", extra={"cause": error.message})
-            order.making.document |= {"store": False, "conversation": None}
+    async def _converse(self, scope: Scope, send: Send) -> None:
+        socket = open_socket(scope, send, MAX_CHAT_BYTES)
+        await Conversation(
+            self._relay, self._creating, Recollection(self._memory), socket, scope
+        ).run()
 
     async def _in_background(
         self, order: Order, scope: Scope, receive: Receive, send: Send
@@ -168,7 +160,7 @@ class Responses:
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = parse_object(await read_body(scope, receive, MAX_CHAT_BYTES))
-        order = await read_order(body, owner_of(scope), self._archive, self._clock)
+        order = await self._creating.order(body, scope)
         fields = {name: order.fields[name] for name in _COUNTED if name in order.fields}
         path, names = TOKENIZE.decode(), order.names
         await through(self._relay, scope, receive, send, fields, Counting(), path=path, names=names)
