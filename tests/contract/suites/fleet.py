@@ -29,13 +29,13 @@ async def fleet() -> AsyncIterator[str]:
         local_worker(VECTORS, secret=SECRET) as vectors,
         local_worker(ABLE, load=lambda *_: AbleEngine(), secret=SECRET) as able,
         upstream(able_model) as fake,
-        worker_of(fake) as online,
+        worker_of(fake, slots=32) as online,
         responding(
             view(echo.url, models=("echo",)),
             view(mini.url, models=("mini",)),
             view(vectors.url, models=("minilm",)),
             view(able.url, models=("able",)),
-            view(str(online.base_url), models=("ours",), kind="online_worker"),
+            view(str(online.base_url), models=("ours",), kind="online_worker", slots=32),
         ) as served,
     ):
         yield f"{served.url}/v1"
