@@ -51,4 +51,3 @@ class Creating:
         except RequestError as error:
             log.warning("a response could not be kept", extra={"cause": error.message})
             order.making.document |= {"store": False, "conversation": None}
-

@@ -27,7 +27,6 @@ from server.core.strict_json import parse_object
 from server.gateway.asked import TOKENIZE
 from server.gateway.dialects.kept.archive import Archive
 from server.gateway.dialects.kept.door import nothing_here, only, owner_of
-from server.gateway.dialects.kept.keeper import Keeper
 from server.gateway.dialects.kept.listing import page_of, query_of, read_page
 from server.gateway.dialects.responses.counting import Counting
 from server.gateway.dialects.responses.creating import Creating

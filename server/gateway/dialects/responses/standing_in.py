@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import orjson
 
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.web.asgi import Message
 
 

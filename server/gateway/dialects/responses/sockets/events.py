@@ -17,7 +17,7 @@ from server.core.errors import (
 )
 from server.core.limits import MAX_CHAT_BYTES, RETRY_AFTER_S
 from server.core.strict_json import parse_object
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 from server.web.websocket.frames import BINARY, SWAMPED, TOO_LONG, Message
 from server.wire.openai_refusals import bad
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from server.core.limits import MAX_CHAT_BYTES
-from server.gateway.dialects.responses.values import Json
+from server.gateway.dialects.values import Json
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 
