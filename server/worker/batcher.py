@@ -36,8 +36,9 @@ _JOIN_S = 5.0
 class Answering(Protocol[S, T_co]):
     """One answer in the making."""
 
-    ended: bool
-    """It has had its last token."""
+    @property
+    def ended(self) -> bool:
+        """It has had its last token."""
 
     def read(self) -> S | None:
         """Read a piece of the prompt; the scores of the first token when that was the last one."""

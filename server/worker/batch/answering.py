@@ -1,8 +1,8 @@
-"""One answer in the making: its prompt read in pieces, its tokens picked and told as text."""
+"""One answer in the making: its prompt read in pieces, its tokens picked one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -11,10 +11,9 @@ from server.core.errors import RequestError
 from server.worker.batch.prefixes import Whose
 from server.worker.batch.sampling import Sampler
 from server.worker.batch.scores import Scorer
-from server.worker.engine import Ask, Delta, Scored
+from server.worker.batch.telling import Telling
+from server.worker.engine import Ask, Delta
 from server.worker.prompts.tokenizing import TokenPrompt
-from server.worker.text.detokeniser import Decode, Detokeniser
-from server.worker.text.stops import StopHolder
 
 if TYPE_CHECKING:
     from server.worker.forms.grammar import Constraint
@@ -43,7 +42,7 @@ class GeneratedAnswer:
         ask: Ask,
         sampler: Sampler,
         ends: frozenset[int],
-        decode: Decode,
+        telling: Telling,
         scorer: Scorer,
         forward: Forward,
         prefill: int,
@@ -52,7 +51,6 @@ class GeneratedAnswer:
     ) -> None:
         """`prefill`: tokens of the prompt read in one step; `begin`: where it may be known already;
         `constraint`: what it has to be."""
-        self.ended = False
         self.token = 0
         """The last one that was picked."""
         self.cache: Any = None
@@ -62,19 +60,17 @@ class GeneratedAnswer:
         self._ask = ask
         self._sampler = sampler
         self._ends = ends
+        self._telling = telling
         self._scorer = scorer if ask.logprobs is not None else None
         self._forward = forward
         self._prefill = prefill
         self._begin = begin
         self._constraint = constraint
-        self._text = Detokeniser(decode, prompt.context)
-        self._holder = StopHolder((*prompt.stop, *ask.stop))
-        self._picked: list[int] = []
         self._read_to = 0
-        self._cached = 0
-        self._scores: list[Scored] = []
-        """Of tokens whose text is held back."""
-        self._prompt_scores: list[Scored | None] = [None] if ask.score_prompt else []
+
+    @property
+    def ended(self) -> bool:
+        return self._telling.ended
 
     @property
     def adapter(self) -> str:
@@ -87,7 +83,7 @@ class GeneratedAnswer:
     @property
     def ids(self) -> tuple[int, ...]:
         """The text of which the model remembers something: all but the last token."""
-        return (*self._prompt.ids, *self._picked[:-1])
+        return (*self._prompt.ids, *self._telling.picked[:-1])
 
     def read(self) -> Next | None:
         """As `Answering.read`."""
@@ -102,7 +98,8 @@ class GeneratedAnswer:
         self._read_to = start + len(piece)
         if self._ask.score_prompt and self._scorer is not None:
             after = ids[start + 1 : self._read_to + 1]
-            self._prompt_scores += self._scorer.of_many(scores, after, self._ask.logprobs or 0)
+            scored = self._scorer.of_many(scores, after, self._ask.logprobs or 0)
+            self._telling.prompt_scores += scored
         if self._read_to < len(ids):
             return None
         return Next(scores[-1], int(scores[-1].argmax()))
@@ -112,29 +109,18 @@ class GeneratedAnswer:
         if self._begin is None or self._ask.score_prompt:
             return
         length, self.cache = self._begin(self._prompt.ids, self.whose)
-        self._read_to = self._cached = length
+        self._read_to = self._telling.cached = length
 
     def take(self, scores: Next | RequestError) -> Delta | None:
         """As `Answering.take`; an error is why there are none."""
         if isinstance(scores, RequestError):
             raise scores
         token = self.token = self._pick(scores)
-        self._picked.append(token)
-        count = len(self._picked)
+        score = None
         if self._scorer is not None:
-            self._scores.append(self._scorer.of(scores.scores, token, self._ask.logprobs or 0))
-        if token in self._ends:
-            return self._end("stop", self._holder.flush())
-        new = self._holder.feed(self._text.feed(token))
-        if self._holder.stopped:
-            return self._end("stop", new, cut=True)
-        if self._constraint is not None and self._constraint.is_done:
-            return self._end("stop", new + self._holder.flush())
-        if count == self._ask.max_tokens:
-            return self._end("length", new + self._holder.flush())
-        if not new:
-            return None
-        return self._delta(new, None)
+            score = self._scorer.of(scores.scores, token, self._ask.logprobs or 0)
+        is_done = self._constraint is not None and self._constraint.is_done
+        return self._telling.tell(token, score, last=is_done)
 
     def _pick(self, scores: Next) -> int:
         constraint = self._constraint
@@ -144,27 +130,3 @@ class GeneratedAnswer:
         if token not in self._ends:
             constraint.accept(token)
         return token
-
-    def _end(self, finish: Any, text: str, *, cut: bool = False) -> Delta:
-        self.ended = True
-        if cut:  # at a stop text: what it was made of is not told
-            self._scores = _within(self._scores, text)
-        return self._delta(text, finish)
-
-    def _delta(self, text: str, finish: Any) -> Delta:
-        scores, self._scores = tuple(self._scores), []
-        prompt, self._prompt_scores = tuple(self._prompt_scores), []
-        stop = self._holder.found
-        return Delta(text, len(self._picked), finish, scores, prompt, self._cached, stop)
-
-
-def _within(scores: Sequence[Scored], text: str) -> list[Scored]:
-    """Those of the tokens that `text` is made of."""
-    left = len(text.encode())
-    kept = []
-    for score in scores:
-        if left <= 0:
-            break
-        kept.append(score)
-        left -= len(score.text)
-    return kept

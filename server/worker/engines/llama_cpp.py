@@ -25,8 +25,9 @@ from server.core.memory.need import TEXTS_SHARE
 from server.core.memory.room import ram
 from server.core.settings import ModelSettings
 from server.wire.process import Report
-from server.worker.batch.engine import BatchedEngine, Runner, Vocabulary
+from server.worker.batch.engine import BatchedEngine, Runner
 from server.worker.batch.sampling import Sampling
+from server.worker.batch.writing import Vocabulary
 from server.worker.engine import Say
 from server.worker.forms.grammar import Grammars
 from server.worker.gguf.files import find_gguf

@@ -25,10 +25,11 @@ from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.adapters.rows import Use, load_adapters, no_adapters, try_adapters
 from server.worker.batch.answering import Forward
-from server.worker.batch.engine import BatchedEngine, Runner, Vocabulary
+from server.worker.batch.authors import end_tokens, recommended
+from server.worker.batch.engine import BatchedEngine, Runner
 from server.worker.batch.groups import Apart, Together
-from server.worker.batch.sampling import Sampling
 from server.worker.batch.scores import bytes_by
+from server.worker.batch.writing import Vocabulary
 from server.worker.engine import Ask, Delta, Engine, Prepared, Say
 from server.worker.forms.grammar import Grammars
 from server.worker.weights.attention import attention, check_attention
@@ -91,12 +92,12 @@ class TransformersEngine(BatchedEngine):
         try_adapters(settings, self._forward)
         prefill = _prefill_tokens(model) if plain else NO_LIMIT
         self._group: Together | Apart = Together(model, use) if plain else Apart(self._forward)
-        size, ends = _vocabulary_of(model), _end_tokens(model, tokenizer)
+        size, ends = _vocabulary_of(model), end_tokens(model.generation_config, tokenizer)
         super().__init__(
             settings,
             Vocabulary(tokenizer, ends, size, bytes_by(tokenizer)),
             Runner(self._group, self._forward, self._group.begin, prefill, model.device),
-            _recommended(model.generation_config),
+            recommended(model.generation_config),
             Grammars(tokenizer, size, ends),
         )
 
@@ -168,12 +169,6 @@ def _vocabulary_of(model: Any) -> int:
     return int(getattr(head, "out_features", None) or head.weight.shape[0])
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    ends = model.generation_config.eos_token_id
-    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-    return frozenset(token for token in found if token is not None)
-
-
 def _has_plain_memory(name: str, forward: Forward) -> bool:
     """Whether what the model remembers is keys and values of each token, and nothing else: only
     that can be read on in pieces, and batched. Also proves that the model works at all.
@@ -194,18 +189,3 @@ def _prefill_tokens(model: Any) -> int:
         return PREFILL_TOKENS
     small_enough = int(CPU_PREFILL_WORK / model.num_parameters())
     return max(CPU_PREFILL_TOKENS, min(PREFILL_TOKENS, small_enough))
-
-
-def _recommended(authors: Any) -> Sampling:
-    """By the `GenerationConfig` of a model."""
-    greedy = authors.do_sample is False
-    return Sampling(
-        temperature=0.0 if greedy else _first(authors.temperature, 1.0),
-        top_p=_first(authors.top_p, 1.0),
-        top_k=int(_first(authors.top_k, 0)),
-        repetition_penalty=_first(authors.repetition_penalty, 1.0),
-    )
-
-
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
