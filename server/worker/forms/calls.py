@@ -11,7 +11,7 @@ from typing import Final
 from server.worker.calls import Function
 from server.worker.closed import COMPOSED, closed
 from server.worker.engine import AfterThought, Calls, JsonObject, JsonSchema
-from server.worker.forms.trial import WHITESPACE
+from server.worker.forms.trial import SPACES
 
 Literal = Callable[[str], str]
 """A text as terminals; special tokens of the model may be terminals of their own."""
@@ -29,12 +29,16 @@ def written(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if text else ""
 
 
-def lark_of(form: Calls | AfterThought, literal: Literal = written, marks: str = "") -> str:
+def lark_of(
+    form: JsonSchema | Calls | AfterThought, literal: Literal = written, marks: str = ""
+) -> str:
     """`marks`: the special tokens that may stand in a text, as a terminal.
 
     Raises `TypeError`, `ValueError` or `RecursionError` for a schema that is not JSON.
     """
-    if isinstance(form, AfterThought):
+    if isinstance(form, JsonSchema):
+        rules = {"start": _json_text(form)}
+    elif isinstance(form, AfterThought):
         rules = _after_thought(form, literal, marks)
     else:
         rules = {"start": "answer", **_calls(form, literal, marks)}
@@ -128,5 +132,5 @@ def _json_text(text: JsonObject | JsonSchema) -> str:
 
 def _json(schema: Mapping[str, object], *, strict: bool) -> str:
     # In the place of what the schema may say there: it would change what counts as JSON.
-    told = {**schema, "x-guidance": {"whitespace_pattern": WHITESPACE, "lenient": not strict}}
+    told = {**schema, "x-guidance": {**SPACES, "lenient": not strict}}
     return f"%json {json.dumps(told, allow_nan=False)}"

@@ -33,7 +33,7 @@ from torch import Tensor
 from server.core.errors import BadRequest, Internal, Overloaded, Unavailable
 from server.worker.engine import AfterThought, Calls, Form, JsonSchema
 from server.worker.forms import trial
-from server.worker.forms.calls import written
+from server.worker.forms.calls import lark_of, written
 from server.worker.forms.closing import Closing
 from server.worker.forms.known import Known
 from server.worker.forms.trial import Trial, build
@@ -130,6 +130,11 @@ class Grammars:
         marks = wish.marks if isinstance(wish, AfterThought) else None
         thought_end = None if marks is None else self._specials.get(marks.end)
         return Grammar(found, closing, param_of(wish), thought_end)
+
+    def lark(self, form: Form) -> str:
+        """What `compile` has found good, for an engine that follows it by itself."""
+        wish = wish_of(form)
+        return lark_of(wish, self._literal, self._marks_beside(wish))
 
     async def _found(self, key: bytes, wish: Wish, asked: Trial) -> LLMatcher | str:
         """In its turn. Raises `Overloaded` and `Unavailable`."""

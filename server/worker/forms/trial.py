@@ -12,9 +12,12 @@ import json
 import resource
 import sys
 import threading
-from typing import TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper, __version__
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 CPU_S = 2
 MAX_MEMORY_BYTES = 1 << 30
@@ -23,8 +26,18 @@ _STACK_BYTES = 1 << 20
 _MAX_MESSAGE = 300
 
 
-WHITESPACE = r"( |\n {0,24}|\n\t{0,12})"
-"""A space, or a new line with an indent: a small model would not stop at what JSON allows."""
+_SPACE: Final = r"( |\n {0,24}|\n\t{0,12})"
+"""One, or a new line with an indent: a small model would not stop at what JSON allows."""
+_SPACES_ONCE: Final[JsonCompileOptions] = {"whitespace_pattern": _SPACE}
+_SPACES_BEHIND: Final[JsonCompileOptions] = {
+    "whitespace_flexible": False,
+    "item_separator": f",{_SPACE}?",
+    "key_separator": ": ?",
+}
+"""llguidance before 1.9, as vLLM 0.32 wants it, lets the pattern come again and again, so there
+is room only behind commas and colons."""
+IS_OLD: Final = tuple(map(int, __version__.split(".")[:2])) < (1, 9)
+SPACES: Final = _SPACES_BEHIND if IS_OLD else _SPACES_ONCE
 
 
 class Trial(TypedDict):
@@ -42,7 +55,7 @@ def write_grammar(trial: Trial) -> str:
         return LLMatcher.grammar_from_lark(trial["text"])
     return LLMatcher.grammar_from_json_schema(
         trial["text"],
-        overrides={"whitespace_pattern": WHITESPACE, "lenient": trial["lenient"]},
+        overrides={**SPACES, "lenient": trial["lenient"]},
     )
 
 

@@ -14,7 +14,7 @@ from server.worker.calls import Function
 from server.worker.engine import Calls, Form, JsonSchema
 from server.worker.forms.grammar import Constraint, Grammars
 from tests.fakes.worker import local_worker
-from tests.worker.forms.grammars import ENDS, VOCABULARY, allowed
+from tests.worker.forms.grammars import ENDS, NEW_LIBRARY, VOCABULARY, allowed
 
 TWO = {
     "type": "object",
@@ -45,7 +45,7 @@ async def after(tokenizer: Any, grammars: Grammars, form: Form, text: str) -> Co
     [
         ('{"one": "it is', '"'),
         ('{"one": "a, b}', '"'),
-        ('{"one"', ":"),
+        pytest.param('{"one"', ":", marks=NEW_LIBRARY),
         ('{"one": "x"', ","),
         ('{"one": "x", "two": "y"', "}"),
     ],
