@@ -12,6 +12,7 @@ from server.worker.engines.transformers import TransformersEngine
 
 if TYPE_CHECKING:
     from server.worker.engines.llama_cpp import LlamaCppEngine
+    from server.worker.engines.vllm import VllmEngine
 
 Way = Callable[[int, int], Run]
 """Asked for so many streams of so many tokens each."""
@@ -21,7 +22,7 @@ class Unavailable(Exception):
     """Why a way cannot be gone here."""
 
 
-def of_engine(engine: TransformersEngine | LlamaCppEngine, subject: Subject) -> Way:
+def of_engine(engine: TransformersEngine | LlamaCppEngine | VllmEngine, subject: Subject) -> Way:
     bias = dict.fromkeys(subject.ends, -100.0)
 
     async def one(text: str, tokens: int, clock: Clock, firsts_s: list[float]) -> None:

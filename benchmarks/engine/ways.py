@@ -10,6 +10,7 @@ from transformers import GenerationConfig
 
 from benchmarks.engine.llama import open_llama, open_ours_by_llama
 from benchmarks.engine.subject import Clock, Run, Subject
+from benchmarks.engine.vllm import open_ours_by_vllm, open_vllm
 from benchmarks.engine.way import Unavailable, Way, of_engine
 from server.core.settings import ModelSettings
 from server.worker.engines.transformers import TransformersEngine
@@ -19,6 +20,8 @@ STATIC: Final = "generate, one batch"
 ONE: Final = "generate, one at a time"
 OURS_BY_LLAMA: Final = "shortline, llama.cpp"
 LLAMA: Final = "llama-cpp-python"
+OURS_BY_VLLM: Final = "shortline, vLLM"
+VLLM: Final = "vLLM, offline"
 
 
 def open_ours(subject: Subject) -> Way:
@@ -133,4 +136,6 @@ WAYS: Final[Mapping[str, Callable[[Subject], Way]]] = {
     "FastChat's generate_stream": open_fastchat,
     OURS_BY_LLAMA: open_ours_by_llama,
     LLAMA: open_llama,
+    OURS_BY_VLLM: open_ours_by_vllm,
+    VLLM: open_vllm,
 }

@@ -16,7 +16,7 @@ from server.worker.engines import kinds
 from tests.fakes.tiny_reranker import tiny_reranker
 
 BUNDLED = {"embeddings": "bundled:all-MiniLM-L6-v2"}
-LIBRARIES = {"llama_cpp": "llama_cpp"}
+LIBRARIES = {"llama_cpp": "llama_cpp", "vllm": "vllm"}
 """What an extra brings: without it, its engine is nobody's subject."""
 
 
@@ -27,7 +27,20 @@ def settings_for(kind: str, folder: Path) -> ModelSettings:
         path = str(tiny_reranker(folder.with_name("tiny-reranker")))
     if kind == "llama_cpp":
         path = str(gguf_of(folder))
-    return ModelSettings(name=f"tested-{kind}", path=path, engine=kind, device="cpu", threads=1)
+    options = {}
+    if kind == "vllm":
+        path, options = str(_wide(folder)), {"enforce_eager": True}
+    return ModelSettings(
+        name=f"tested-{kind}", path=path, engine=kind, device="cpu", threads=1, options=options
+    )
+
+
+def _wide(folder: Path) -> Path:
+    """One with heads of 32 numbers: vLLM's kernels for a CPU know no narrower ones."""
+    from tests.fakes.tiny_llama import make_tiny_llama
+
+    wide = folder.with_name(f"{folder.name}-wide")
+    return wide if wide.is_dir() else make_tiny_llama(wide, width=128)
 
 
 def gguf_of(folder: Path) -> Path:

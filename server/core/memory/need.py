@@ -168,6 +168,14 @@ def _adapters(settings: ModelSettings, width: int) -> int:
     return total
 
 
+def cache_bytes(settings: ModelSettings, folder: Path, device: str, more: int) -> int:
+    """Of all that `slots` texts can be together, and of `more` tokens."""
+    config = _text_part(read_config(folder))
+    width = _width(settings, device) or _own_width(config)
+    length = settings.context_length or _number(config, "max_position_embeddings") or CACHE_TOKENS
+    return _bytes_per_token(config, width) * (settings.slots * length + more)
+
+
 def _width(settings: ModelSettings, device: str) -> int | None:
     """Bytes of each number once it is loaded; None: as in the files (`weights/device.py`)."""
     if settings.dtype != "auto":

@@ -25,6 +25,13 @@ class Sampling:
     seed: int | None = None
 
 
+def check_bias(bias: Mapping[int, float], vocabulary: int) -> None:
+    """Raises `BadRequest` for a token that is not in the vocabulary."""
+    if (highest := max(bias, default=0)) >= vocabulary:
+        reason = f"this model's tokens are 0 to {vocabulary - 1}"
+        raise bad(f"logit_bias.{highest}", reason)
+
+
 class Sampler:
     """Picks the tokens of one answer; two with the same seed pick the same ones.
 
@@ -90,9 +97,7 @@ class Sampler:
     def _bias_of(bias: Mapping[int, float], vocabulary: int, device: torch.device) -> Tensor | None:
         if not bias:
             return None
-        if (highest := max(bias)) >= vocabulary:
-            reason = f"this model's tokens are 0 to {vocabulary - 1}"
-            raise bad(f"logit_bias.{highest}", reason)
+        check_bias(bias, vocabulary)
         tensor = torch.zeros(vocabulary, device=device)
         tensor[list(bias)] = torch.tensor(list(bias.values()), dtype=tensor.dtype, device=device)
         return tensor

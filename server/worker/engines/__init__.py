@@ -19,7 +19,7 @@ from server.worker.weights.files import check_place
 
 _NOT_EVERYWHERE: Final = ("adapters", "attention", "quantization")
 """Settings that an engine's file has in `TAKES`, where it understands them."""
-_EXTRAS: Final = ("llama_cpp",)
+_EXTRAS: Final = ("llama_cpp", "vllm")
 """Engines whose library comes with an extra of their name."""
 
 
