@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.engine.subject import Clock, Subject
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Prepared, Tokens
+from server.worker.asked import Ask, Prepared, Tokens
 from server.worker.engines.transformers import TransformersEngine
 
 PROMPTS: Final = (32, 128, 512)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from benchmarks.engine.subject import Clock, Run, Subject
-from server.worker.engine import Ask, Text
+from server.worker.asked import Ask, Text
 from server.worker.engines.transformers import TransformersEngine
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Final
 
 from server.core.errors import BadRequest
+from server.worker.asked import Chat, Turn
 from server.worker.calls import Call, CallStyle, Function
-from server.worker.engine import Chat, Turn
 
 PLAIN: Final = CallStyle(
     begin='<tool_call>\n{"name": "',

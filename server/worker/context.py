@@ -9,7 +9,7 @@ from itertools import chain
 
 from server.core.context import check_chars
 from server.core.errors import ContextLengthExceeded
-from server.worker.engine import Chat, Prompt, Text, Tokens
+from server.worker.asked import Chat, Prompt, Text, Tokens
 
 
 def room(

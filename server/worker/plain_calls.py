@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from server.worker.asked import Chat, Turn
 from server.worker.call_style import PLAIN
 from server.worker.calls import Call, Function
-from server.worker.engine import Chat, Turn
 
 _EXPLAINED: Final = """\
 You may call functions. Each line of JSON describes one:

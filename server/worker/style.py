@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from server.core.errors import BadRequest
-from server.worker.engine import Style, Turn
+from server.worker.asked import Turn
+from server.worker.engine import Style
 
 _NO_COLON_TWO = 5
 """FastChat's `SeparatorStyle`: role, message, separator, with nothing in between."""

@@ -18,7 +18,8 @@ from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES
 from server.worker import engines
-from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt, Text, Tokens, Turn
+from server.worker.asked import Ask, Chat, Delta, Prepared, Prompt, Text, Tokens, Turn
+from server.worker.engine import Engine
 from server.worker.engines import load_engine, loader
 from tests.fakes.engines import Said, kinds_here, kinds_that, settings_for
 from tests.fakes.tiny_lora import make_tiny_lora

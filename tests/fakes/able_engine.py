@@ -5,18 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 
+from server.worker.asked import Ask, Calls, Chat, Delta, JsonObject, JsonSchema, Prepared, Prompt
 from server.worker.call_style import PLAIN
-from server.worker.engine import (
-    Ask,
-    Calls,
-    Chat,
-    Delta,
-    Engine,
-    JsonObject,
-    JsonSchema,
-    Prepared,
-    Prompt,
-)
+from server.worker.engine import Engine
 from tests.fakes.able import SAID, filled, keyed, pieces
 
 

@@ -11,7 +11,8 @@ from server.core.settings import ModelSettings
 from server.wire.fleet import Ability
 from server.wire.process import Report
 from server.worker import engines
-from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Text, Tokens
+from server.worker.asked import Ask, Delta, Prepared, Prompt, Text, Tokens
+from server.worker.engine import Engine
 from server.worker.engines import kinds
 from tests.fakes.tiny_reranker import tiny_reranker
 

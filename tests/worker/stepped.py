@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import AsyncGenerator, Iterator
 
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Delta, Engine, Prepared, Say
+from server.worker.asked import Ask, Delta, Prepared
+from server.worker.engine import Engine, Say
 from server.worker.engines.echo import EchoEngine
 from server.worker.stepper import Stepper
 

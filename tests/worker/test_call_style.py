@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from server.core.errors import BadRequest
+from server.worker.asked import Chat
 from server.worker.call_style import derive_calls
 from server.worker.calls import CallStyle
-from server.worker.engine import Chat
 from server.worker.prompts.messages import Write, with_objects, with_texts
 from tests.fakes import templates
 from tests.fakes.tiny_llama import tokenizer

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from server.core.errors import ContextLengthExceeded
+from server.worker.asked import Chat, Prompt, Text, Tokens, Turn
 from server.worker.context import check_length, room
-from server.worker.engine import Chat, Prompt, Text, Tokens, Turn
 
 
 def test_without_a_wish_the_rest_of_the_context_is_used() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from server.worker.asked import Chat, Turn
 from server.worker.calls import Call, Function
-from server.worker.engine import Chat, Turn
 from server.worker.plain_calls import in_plain_text
 
 F = Function("f", "Does it.", {"type": "object"})

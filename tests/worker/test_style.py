@@ -9,7 +9,8 @@ from fastchat.conversation import Conversation, SeparatorStyle
 from jinja2 import Environment
 
 from server.core.errors import BadRequest
-from server.worker.engine import Style, Turn
+from server.worker.asked import Turn
+from server.worker.engine import Style
 from server.worker.style import derive_style
 
 CHATML = (

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import Tensor
 
 from server.core.errors import RequestError
+from server.worker.asked import Ask, Delta
 from server.worker.batch.prefixes import Whose
 from server.worker.batch.sampling import Sampler
 from server.worker.batch.scores import Scorer
 from server.worker.batch.telling import Telling
-from server.worker.engine import Ask, Delta
 from server.worker.prompts.tokenizing import TokenPrompt
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from server.core.settings import ModelSettings
+from server.worker.asked import Ask, Delta, Prepared
 from server.worker.batch.answering import Begin, Forward, GeneratedAnswer
 from server.worker.batch.sampling import Sampler, Sampling
 from server.worker.batch.scores import Scorer
 from server.worker.batch.writing import Vocabulary, WritingEngine
 from server.worker.batcher import Batcher, Group
-from server.worker.engine import Ask, Delta, Prepared
 from server.worker.forms.grammar import Constraint, Grammars
 from server.worker.prompts.tokenizing import TokenPrompt
 

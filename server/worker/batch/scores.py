@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from server.worker.engine import Likely, Scored
+from server.worker.asked import Likely, Scored
 
 
 class Scorer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.worker.engine import Ask, Delta, FinishReason, Scored
+from server.worker.asked import Ask, Delta, FinishReason, Scored
 from server.worker.prompts.tokenizing import TokenPrompt
 from server.worker.text.detokeniser import Decode, Detokeniser
 from server.worker.text.stops import StopHolder

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from server.core.settings import ModelSettings
+from server.worker.asked import Ask, Form, Prepared, Prompt
 from server.worker.batch.decoding import decoder_of, decoder_showing, marks_of
 from server.worker.batch.sampling import Sampling
 from server.worker.batch.telling import Telling
-from server.worker.engine import Ask, Engine, Form, Prepared, Prompt, Style
+from server.worker.engine import Engine, Style
 from server.worker.forms.grammar import Grammars
 from server.worker.prompts.conversation import conversation_of, style_of
 from server.worker.prompts.tokenizing import Prompter, TokenPrompt

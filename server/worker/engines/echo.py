@@ -21,22 +21,21 @@ from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.openai_refusals import bad
 from server.wire.process import Report
-from server.worker.engine import (
+from server.worker.asked import (
     Ask,
     Chat,
     Delta,
     Embedded,
-    Engine,
     FinishReason,
     Likely,
     Prepared,
     Prompt,
     Reranked,
-    Say,
     Scored,
     Text,
     Tokens,
 )
+from server.worker.engine import Engine, Say
 from server.worker.text.stops import StopHolder
 
 CONTEXT_LENGTH = 8192

@@ -29,7 +29,8 @@ from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.openai_refusals import bad
 from server.wire.process import Report
-from server.worker.engine import Embedded, Engine, Say
+from server.worker.asked import Embedded
+from server.worker.engine import Engine, Say
 from server.worker.stepper import Stepper
 from server.worker.weights.context import check_context, positions_of
 from server.worker.weights.device import one_device, pick_device, pick_dtype

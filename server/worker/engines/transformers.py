@@ -24,13 +24,14 @@ from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.process import Report
 from server.worker.adapters.rows import Use, load_adapters, no_adapters, try_adapters
+from server.worker.asked import Ask, Delta, Prepared
 from server.worker.batch.answering import Forward
 from server.worker.batch.authors import end_tokens, recommended
 from server.worker.batch.engine import BatchedEngine, Runner
 from server.worker.batch.groups import Apart, Together
 from server.worker.batch.scores import bytes_by
 from server.worker.batch.writing import Vocabulary
-from server.worker.engine import Ask, Delta, Engine, Prepared, Say
+from server.worker.engine import Engine, Say
 from server.worker.forms.grammar import Grammars
 from server.worker.weights.attention import attention, check_attention
 from server.worker.weights.context import NO_LIMIT, check_context, context_of

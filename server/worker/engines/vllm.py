@@ -26,11 +26,12 @@ from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES
 from server.wire.process import Report
+from server.worker.asked import Ask, Delta, Prepared
 from server.worker.batch.authors import end_tokens, recommended
 from server.worker.batch.scores import bytes_by
 from server.worker.batch.telling import Telling
 from server.worker.batch.writing import Vocabulary, WritingEngine
-from server.worker.engine import Ask, Delta, Prepared, Say
+from server.worker.engine import Say
 from server.worker.forms.grammar import Grammars
 from server.worker.prompts.tokenizing import TokenPrompt
 from server.worker.vllm.arguments import arguments_of, device_of, settle

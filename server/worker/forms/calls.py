@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from server.worker.asked import AfterThought, Calls, JsonObject, JsonSchema
 from server.worker.calls import Function
 from server.worker.closed import COMPOSED, closed
-from server.worker.engine import AfterThought, Calls, JsonObject, JsonSchema
 from server.worker.forms.trial import SPACES
 
 Literal = Callable[[str], str]

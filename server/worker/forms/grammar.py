@@ -31,7 +31,7 @@ from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
 from server.core.errors import BadRequest, Internal, Overloaded, Unavailable
-from server.worker.engine import AfterThought, Calls, Form, JsonSchema
+from server.worker.asked import AfterThought, Calls, Form, JsonSchema
 from server.worker.forms import trial
 from server.worker.forms.calls import lark_of, written
 from server.worker.forms.closing import Closing

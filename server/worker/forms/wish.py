@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from server.core.errors import BadRequest
+from server.worker.asked import AfterThought, Calls, Form, JsonObject, JsonSchema
 from server.worker.calls import Function
-from server.worker.engine import AfterThought, Calls, Form, JsonObject, JsonSchema
 from server.worker.forms.calls import Literal, arguments_of, lark_of, written
 from server.worker.forms.trial import Trial
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from server.worker.engine import Ask, Delta, Engine, Prepared
+from server.worker.asked import Ask, Delta, Prepared
+from server.worker.engine import Engine
 from server.worker.local.ask import for_choice
 from server.worker.local.forms import Form, Json
 from server.worker.local.pieces import Choice, Piece, Reader, joined

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from server.wire.openai import ChatRequest, CompletionRequest, GenerationRequest
+from server.worker.asked import AfterThought, Ask, Form, Prepared, Prompt, Text, Tokens
 from server.worker.context import room
-from server.worker.engine import AfterThought, Ask, Form, Prepared, Prompt, Text, Tokens
 from server.worker.local.conversation import form_of
 from server.worker.local.response_format import text_form
 from server.worker.terms import Terms

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from server.wire.openai import ChatRequest
 from server.wire.openai_messages import Message
 from server.wire.openai_tools import FunctionDefinition, ToolChoice, chosen, demands
+from server.worker.asked import Calls, Chat, JsonObject, JsonSchema, Turn
 from server.worker.calls import Call, CallStyle, Function
-from server.worker.engine import Calls, Chat, JsonObject, JsonSchema, Turn
 from server.worker.local.response_format import text_form
 
 _NO_ID = "function_call"

@@ -26,8 +26,9 @@ from server.wire.fastchat import ErrorCode, WorkerStatus, failure, piece
 from server.wire.lanes import Lane
 from server.wire.openai import MAX_TOKENS, Stops
 from server.wire.openai_inputs import MAX_INPUTS
+from server.worker.asked import Ask, Embedded, Prepared, Text
 from server.worker.context import room
-from server.worker.engine import Ask, Embedded, Prepared, Style, Text
+from server.worker.engine import Style
 from server.worker.local.bodies import parsed
 from server.worker.local.model import Model, as_request_error
 from server.worker.local.stream import Outlet

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from server.core.ids import new_id
-from server.worker.engine import Likely
+from server.worker.asked import Likely
 from server.worker.local.pieces import Piece
 from server.worker.local.scores import Placed
 from server.worker.text.calls import CallPart

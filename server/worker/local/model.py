@@ -14,8 +14,9 @@ from server.web.asgi import ClientLeft, Receive
 from server.web.drain import Drain
 from server.web.patience import Patience
 from server.wire.fleet import Ability, Load
+from server.worker.asked import Prepared, Prompt
 from server.worker.context import check_length
-from server.worker.engine import Engine, Prepared, Prompt
+from server.worker.engine import Engine
 from server.worker.slots import Slots
 from server.worker.terms import Terms
 from server.worker.text.thinking import Marks

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from server.worker.engine import Ask, Delta, Prepared
+from server.worker.asked import Ask, Delta, Prepared
 from server.worker.local.scores import Placed, Scores, of_prompt
 from server.worker.text.calls import CallPart, CallReader
 from server.worker.text.thinking import Marks, Thoughts, begun_in

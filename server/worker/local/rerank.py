@@ -9,7 +9,7 @@ from server.core.limits import WRITE_STALL_S
 from server.web.asgi import Receive, Scope, Send, send_json
 from server.web.table import Routes
 from server.wire.rerank import RERANK, RerankRequest
-from server.worker.engine import Reranked
+from server.worker.asked import Reranked
 from server.worker.local.bodies import read_request
 from server.worker.local.model import Model
 from server.worker.terms import terms_of

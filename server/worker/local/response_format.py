@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from server.wire.openai import GenerationRequest
+from server.worker.asked import JsonObject, JsonSchema
 from server.worker.closed import closed
-from server.worker.engine import JsonObject, JsonSchema
 
 
 def text_form(request: GenerationRequest) -> JsonObject | JsonSchema | None:

@@ -15,7 +15,7 @@ from server.web.asgi import EVENT_STREAM, Receive, Scope, Send, send_json
 from server.web.patience import Patience
 from server.web.table import Routes
 from server.wire.openai import ChatRequest, CompletionRequest, EmbeddingRequest
-from server.worker.engine import Ask, Prepared
+from server.worker.asked import Ask, Prepared
 from server.worker.local.answer import Answer, choices_of
 from server.worker.local.ask import chat_ask, completion_ask, prompts
 from server.worker.local.bodies import read_request

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from server.worker.engine import Prepared, Scored
+from server.worker.asked import Prepared, Scored
 
 _Decoder = getincrementaldecoder("utf-8")
 

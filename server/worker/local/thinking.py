@@ -6,7 +6,8 @@ from typing import Final
 
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
-from server.worker.engine import Chat, Engine, Turn
+from server.worker.asked import Chat, Turn
+from server.worker.engine import Engine
 from server.worker.text.thinking import Marks
 
 OPTION: Final = "thinking"

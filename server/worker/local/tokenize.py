@@ -23,7 +23,7 @@ from server.wire.openai import MAX_MESSAGES, Request, TemplateVariables
 from server.wire.openai_inputs import MAX_PROMPT_TOKENS, TokenId
 from server.wire.openai_messages import Message
 from server.wire.openai_tools import Tools
-from server.worker.engine import Prompt, Text, Tokens
+from server.worker.asked import Prompt, Text, Tokens
 from server.worker.local.bodies import parsed
 from server.worker.local.conversation import conversation
 from server.worker.local.model import Model

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from server.worker.engine import Embedded
+from server.worker.asked import Embedded
 
 
 def embedding_list(embedded: Embedded, model: str, *, as_base64: bool) -> dict[str, Any]:

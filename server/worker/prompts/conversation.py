@@ -7,7 +7,8 @@ from collections.abc import Collection
 from server.clients.conversation import template_fields, template_for, template_names
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
-from server.worker.engine import Chat, Style
+from server.worker.asked import Chat
+from server.worker.engine import Style
 from server.worker.prompts.tokenizing import Prompter
 from server.worker.style import derive_style
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from server.worker import plain_calls
+from server.worker.asked import Chat, Turn
 from server.worker.calls import Function
-from server.worker.engine import Chat, Turn
 
 Messages = list[dict[str, Any]]
 Tools = list[dict[str, Any]] | None

@@ -17,9 +17,9 @@ from server.clients.conversation import build_prompt
 from server.core.errors import BadRequest
 from server.core.limits import TEMPLATE_S
 from server.wire.openai_refusals import bad
+from server.worker.asked import Chat, Prompt, Text, Tokens
 from server.worker.call_style import PLAIN, derive_calls
 from server.worker.calls import CallStyle
-from server.worker.engine import Chat, Prompt, Text, Tokens
 from server.worker.prompts.messages import (
     Write,
     each_text,

@@ -8,8 +8,8 @@ from typing import Any
 from vllm.logprobs import Logprob
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
+from server.worker.asked import Ask, Likely, Scored
 from server.worker.batch.sampling import Sampling, check_bias
-from server.worker.engine import Ask, Likely, Scored
 
 LEAST_TOP_P = 1e-6
 """vLLM takes no 0; that little leaves the likeliest token alone as well."""

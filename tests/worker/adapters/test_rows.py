@@ -18,7 +18,8 @@ from transformers import AutoTokenizer
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
 from server.worker.adapters.rows import Adapters, Pair
-from server.worker.engine import Ask, Delta, Engine, Text
+from server.worker.asked import Ask, Delta, Text
+from server.worker.engine import Engine
 from server.worker.engines import load_engine
 from server.worker.engines import transformers as engine_file
 from server.worker.prompts.tokenizing import TokenPrompt

@@ -15,7 +15,8 @@ from transformers import AutoTokenizer
 from server.core.errors import BadRequest, RequestError, StartError, Unavailable
 from server.core.memory.folders import BUNDLED_FOLDER
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Chat, Delta, Engine, JsonSchema, Prepared, Text, Tokens, Turn
+from server.worker.asked import Ask, Chat, Delta, JsonSchema, Prepared, Text, Tokens, Turn
+from server.worker.engine import Engine
 from server.worker.engines import llama_cpp as engine_file
 from server.worker.engines import transformers as other_file
 from server.worker.engines.llama_cpp import LlamaCppEngine, load

@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.wire.lanes import LANES, Lane
+from server.worker.asked import Ask, Chat, JsonSchema, Prepared, Text, Turn
 from server.worker.batch.prefixes import Prefixes
 from server.worker.calls import Call, Function
-from server.worker.engine import Ask, Chat, Engine, JsonSchema, Prepared, Text, Turn
+from server.worker.engine import Engine
 from server.worker.engines import transformers as engine_file
 from server.worker.engines.transformers import load
 from server.worker.prompts.tokenizing import Prompter, TokenPrompt

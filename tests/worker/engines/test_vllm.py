@@ -19,7 +19,8 @@ import pytest
 from server.core.errors import BadRequest, StartError, Unavailable
 from server.core.memory.folders import BUNDLED_FOLDER
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Chat, Delta, Engine, JsonSchema, Prepared, Text, Turn
+from server.worker.asked import Ask, Chat, Delta, JsonSchema, Prepared, Text, Turn
+from server.worker.engine import Engine
 from server.worker.engines import load_engine
 from server.worker.engines import transformers as other_file
 from server.worker.engines.vllm import VllmEngine, load

@@ -13,10 +13,10 @@ from transformers import AutoTokenizer
 
 from server.core.errors import BadRequest
 from server.core.memory.folders import BUNDLED_FOLDER
+from server.worker.asked import Calls, JsonSchema
 from server.worker.batch.decoding import decoder_showing
 from server.worker.call_style import PLAIN
 from server.worker.calls import CallStyle, Function
-from server.worker.engine import Calls, JsonSchema
 from server.worker.forms.calls import MAX_CALLS
 from server.worker.forms.grammar import Constraint, Grammars
 from server.worker.text.calls import CallReader

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from server.core.settings import ModelSettings
+from server.worker.asked import Calls, Form, JsonSchema
 from server.worker.call_style import PLAIN
 from server.worker.calls import Function
-from server.worker.engine import Calls, Form, JsonSchema
 from server.worker.forms.grammar import Constraint, Grammars
 from tests.fakes.worker import local_worker
 from tests.worker.forms.grammars import ENDS, NEW_LIBRARY, VOCABULARY, allowed

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from server.core.errors import BadRequest, Internal, Overloaded, Unavailable
-from server.worker.engine import JsonObject, JsonSchema
+from server.worker.asked import JsonObject, JsonSchema
 from server.worker.forms import grammar, known, trial
 from server.worker.forms.grammar import Constraint, Grammars
 from tests.worker.forms.grammars import ENDS, NEW_LIBRARY, VOCABULARY, allowed

@@ -10,7 +10,7 @@ import llguidance.hf
 import pytest
 
 from server.core.errors import BadRequest
-from server.worker.engine import Ask, JsonObject, JsonSchema, Text
+from server.worker.asked import Ask, JsonObject, JsonSchema, Text
 from server.worker.engines import load_engine
 from tests.fakes.engines import Said, settings_for
 

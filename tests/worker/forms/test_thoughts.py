@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 
 from server.core.errors import BadRequest
+from server.worker.asked import AfterThought, Calls, Form, JsonObject, JsonSchema
 from server.worker.batch.decoding import decoder_showing
 from server.worker.call_style import PLAIN
 from server.worker.calls import CallStyle, Function
-from server.worker.engine import AfterThought, Calls, Form, JsonObject, JsonSchema
 from server.worker.forms.grammar import Constraint, Grammars
 from server.worker.text.calls import CallReader
 from server.worker.text.thinking import Marks, Thoughts

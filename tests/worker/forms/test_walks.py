@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
-from server.worker.engine import Form, JsonObject, JsonSchema
+from server.worker.asked import Form, JsonObject, JsonSchema
 from server.worker.forms.grammar import Constraint, Grammars
 from tests.worker.forms.grammars import ENDS, allowed
 

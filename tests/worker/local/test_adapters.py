@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Delta, Engine, Prepared, Prompt, Say
+from server.worker.asked import Ask, Delta, Prepared, Prompt
+from server.worker.engine import Engine, Say
 from server.worker.local.model import fingerprint_of
 from tests.fakes.controller import SECRET, controller
 from tests.fakes.waiting import until

@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from server.worker.engine import Ask, Delta, Engine, Prepared, Scored
+from server.worker.asked import Ask, Delta, Prepared, Scored
+from server.worker.engine import Engine
 from server.worker.local.answer import Answer, choices_of
 from server.worker.local.forms import CompletionForm
 

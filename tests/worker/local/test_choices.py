@@ -11,7 +11,7 @@ import pytest
 
 from server.core.settings import ModelSettings
 from server.core.sse import event_data
-from server.worker.engine import Ask, Text
+from server.worker.asked import Ask, Text
 from server.worker.engines import load_engine
 from tests.fakes.engines import Said, settings_for
 from tests.fakes.worker import Worker, local_worker

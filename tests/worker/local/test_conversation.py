@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from server.wire.openai import ChatRequest
+from server.worker.asked import Calls, JsonObject
 from server.worker.call_style import PLAIN
 from server.worker.calls import Call
-from server.worker.engine import Calls, JsonObject
 from server.worker.local.conversation import chat_of, form_of
 
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("f", "g")]

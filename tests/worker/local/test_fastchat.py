@@ -13,7 +13,8 @@ import pytest
 from server.core.settings import ModelSettings
 from server.web.asgi import Receive, Scope, Send, read_body, send_json
 from server.wire.fastchat import WorkerStatus
-from server.worker.engine import Embedded, Engine, Prepared, Prompt
+from server.worker.asked import Embedded, Prepared, Prompt
+from server.worker.engine import Engine
 from server.worker.local.fastchat_heart import FastChatHeart
 from tests.fakes.live_server import live_server
 from tests.fakes.tiny_llama import CONTEXT

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from server.worker.engine import Likely, Scored
+from server.worker.asked import Likely, Scored
 from server.worker.local.forms import ChatForm, CompletionForm
 from server.worker.local.pieces import Piece
 from server.worker.local.scores import Placed

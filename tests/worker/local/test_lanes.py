@@ -12,7 +12,7 @@ import pytest
 from server.core.settings import ModelSettings
 from server.wire.fleet import CUSTOMER_HEADER, DEADLINE_HEADER
 from server.wire.lanes import PRIORITY_HEADER, Lane
-from server.worker.engine import Ask, Delta, Embedded, Prepared, Reranked
+from server.worker.asked import Ask, Delta, Embedded, Prepared, Reranked
 from server.worker.engines.echo import EchoEngine
 from tests.fakes.worker import ECHO, Worker, local_worker
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.worker.engine import Ask, Delta, Prepared, Scored
+from server.worker.asked import Ask, Delta, Prepared, Scored
 from server.worker.local.pieces import SCORES_AT_ONCE, Choice, Piece, Reader, joined
 from server.worker.text.thinking import Marks
 

@@ -13,7 +13,7 @@ import pytest
 from server.core.settings import ModelSettings
 from server.wire.lanes import Lane
 from server.wire.rerank import MAX_DOCUMENTS, RERANK
-from server.worker.engine import Reranked
+from server.worker.asked import Reranked
 from server.worker.engines.echo import EchoEngine
 from tests.fakes.engines import FailingEngine
 from tests.fakes.tiny_reranker import POSITIONS, tiny_reranker

@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 from server.core.settings import ModelSettings
-from server.worker.engine import Form, Say
+from server.worker.asked import Form
+from server.worker.engine import Say
 from server.worker.engines.echo import EchoEngine
 from tests.fakes.waiting import until
 from tests.fakes.worker import ECHO, local_worker

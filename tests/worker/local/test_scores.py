@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.worker.engine import Prepared, Scored
+from server.worker.asked import Prepared, Scored
 from server.worker.local.scores import Scores, of_prompt
 
 

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from server.core.errors import BadRequest, StartError
 from server.core.settings import ModelSettings
 from server.core.sse import event_data
-from server.worker.engine import Ask, Chat, Delta, Engine, Prepared, Prompt
+from server.worker.asked import Ask, Chat, Delta, Prepared, Prompt
+from server.worker.engine import Engine
 from server.worker.engines import load_engine
 from server.worker.engines.echo import EchoEngine
 from server.worker.local.thinking import USUAL, marks_of

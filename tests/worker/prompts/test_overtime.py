@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from server.core.errors import BadRequest
-from server.worker.engine import Chat, Turn
+from server.worker.asked import Chat, Turn
 from server.worker.prompts import tokenizing
 from server.worker.prompts.overtime import LOOK_S, Overtime, within
 from server.worker.prompts.template import compile_template

@@ -11,7 +11,8 @@ import torch
 
 from server.core.errors import StartError
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Engine, Text
+from server.worker.asked import Ask, Text
+from server.worker.engine import Engine
 from server.worker.engines import load_engine
 from server.worker.weights import attention as attention_file
 from server.worker.weights.attention import attention, check_attention

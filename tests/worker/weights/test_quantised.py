@@ -20,7 +20,8 @@ from server.core.errors import StartError
 from server.core.memory.need import read_config
 from server.core.memory.quantised import method_in
 from server.core.settings import ModelSettings
-from server.worker.engine import Ask, Engine, Text
+from server.worker.asked import Ask, Text
+from server.worker.engine import Engine
 from server.worker.engines import load_engine
 from server.worker.prompts.tokenizing import TokenPrompt
 from server.worker.weights import quantised
