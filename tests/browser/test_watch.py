@@ -21,7 +21,10 @@ OFFENCES = {
 @pytest.mark.parametrize("offence", OFFENCES)
 def test_an_offence_is_noted(chat: Chat, watch: Watch, offence: str) -> None:
     chat.page.evaluate(f"() => {{ {OFFENCES[offence]} }}")
-    chat.pause(0.3)
+    for _ in range(50):
+        if offence in " ".join(watch.noted):
+            break
+        chat.pause(0.1)
     assert offence in " ".join(watch.noted)
     watch.expect("")
     assert watch.noted == []

@@ -18,7 +18,8 @@ async def test_head_says_what_get_would_and_nothing_more(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/v1/chat/completions", "POST"),
+        ("PUT", "/v1/chat/completions", "GET, POST"),
+        ("GET", "/v1/completions", "POST"),
         ("POST", "/v1/models", "GET, HEAD"),
         ("GET", "/v1/messages", "POST"),
         ("GET", "/v1/responses", "POST"),
