@@ -11,7 +11,7 @@ SERVING = {
     "annotated_types", "click", "httptools", "orjson", "pydantic", "pydantic_core",
     "typing_extensions", "typing_inspection", "uvicorn", "uvloop",
 }  # fmt: skip
-"""click comes with uvicorn."""
+"""click comes with uvicorn, and websockets with a gateway's first socket."""
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def configure_logging(process: str, level: str = "info") -> None:
     handler.setFormatter(JsonLines(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.access").disabled = True
-    for chatty in ("httpx", "httpcore", "asyncio", "filelock"):
+    for chatty in ("httpx", "httpcore", "asyncio", "filelock", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

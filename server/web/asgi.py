@@ -61,6 +61,14 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return first_of(headers, name)
 
 
+def wants_socket(scope: Scope) -> bool:
+    """Whether the client of this request rather speaks WebSocket."""
+    if scope["method"] != "GET" or scope["http_version"] != "1.1":
+        return False
+    wish: bytes | None = scope.get("extensions", {}).get(UPGRADE)
+    return wish == b"websocket"
+
+
 def first_of(headers: Iterable[Header], name: bytes) -> bytes | None:
     """The same, of headers alone."""
     return next((value for key, value in headers if key == name), None)

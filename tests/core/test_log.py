@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from server.core.log import JsonLines
+from server.core.log import JsonLines, configure_logging
 
 
 def line(message: str, **fields: object) -> str:
@@ -38,3 +38,14 @@ def test_a_traceback_stays_in_its_line() -> None:
     except ValueError:
         told = line("failed", exc_info=sys.exc_info())
     assert "ValueError: no" in json.loads(told)["exception"]
+
+
+def test_what_is_said_on_sockets_is_in_no_log() -> None:
+    root, frames = logging.getLogger(), logging.getLogger("websockets.server")
+    before, handlers = root.level, root.handlers[:]
+    try:
+        configure_logging("gateway", "debug")
+        assert not frames.isEnabledFor(logging.DEBUG)
+    finally:
+        root.setLevel(before)
+        root.handlers[:] = handlers

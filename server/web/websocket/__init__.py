@@ -1,8 +1,8 @@
 """WebSockets (RFC 6455) at our own HTTP server, without extensions.
 
-    handshake   a request to upgrade becomes a socket, once the application wants that
-    frames      bytes in, whole messages out, and the other way round
+    handshake   a request to upgrade becomes a socket
     socket      one client: its messages, pings, pace and end
 
-There are few of them, and a library's codec would cost every gateway more than these three files.
+Both speak the protocol by `websockets`' Sans-I/O layer, and bring it: import them when there is a
+socket to open.
 """

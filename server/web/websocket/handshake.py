@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from hashlib import sha1
 from typing import Final
 
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
 from server.core.errors import BadRequest
-from server.web.asgi import UPGRADE, Scope, Send, header, served_by
+from server.web.asgi import Header, Scope, Send, served_by
 from server.web.http1.answer_head import lines_of
 from server.web.http1.exchange import Exchange
 from server.web.websocket.socket import Socket
 
-VERSION: Final = b"13"
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_KEY_BYTES: Final = 16
-
-
-def wants_socket(scope: Scope) -> bool:
-    if scope["method"] != "GET" or scope["http_version"] != "1.1":
-        return False
-    wish: bytes | None = scope.get("extensions", {}).get(UPGRADE)
-    return wish == b"websocket"
+_VERSION: Final[Header] = (b"sec-websocket-version", b"13")
+"""Whoever speaks another one must be told."""
+_WISH: Final = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
+"""What our HTTP server has read, and left out of the headers."""
 
 
 def open_socket(scope: Scope, send: Send, max_bytes: int) -> Socket:
@@ -30,29 +26,22 @@ def open_socket(scope: Scope, send: Send, max_bytes: int) -> Socket:
 
     Raises `BadRequest` for one that is not RFC 6455's, `ClientLeft` for one whose client has left.
     """
-    lines = lines_of([(b"upgrade", b"websocket"), (b"sec-websocket-accept", _accept(scope))])
+    protocol = ServerProtocol(state=OPEN, max_size=max_bytes)
+    accept = _accept(protocol, scope)
     own = served_by(send)
     if not isinstance(own, Exchange):
         raise RuntimeError("sockets are opened at our own HTTP server (server/web/http1) only")
-    socket = Socket(own.service, max_bytes)
-    own.switch(lines, socket)
+    socket = Socket(own.service, protocol)
+    own.switch(lines_of([(b"upgrade", b"websocket"), (b"sec-websocket-accept", accept)]), socket)
     return socket
 
 
-def _accept(scope: Scope) -> bytes:
-    if header(scope, b"sec-websocket-version") != VERSION:
-        error = _bad("Sec-WebSocket-Version must be 13.")
-        error.headers = ((b"sec-websocket-version", VERSION),)
+def _accept(protocol: ServerProtocol, scope: Scope) -> bytes:
+    """What the client's key is answered with. The edge has checked host, origin and API key."""
+    said = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    response = protocol.accept(Request(scope["path"], Headers([*_WISH, *said])))
+    if protocol.handshake_exc is not None:
+        error = BadRequest(f"This is no WebSocket: {protocol.handshake_exc}.", code="bad_handshake")
+        error.headers = (_VERSION,)
         raise error
-    key = header(scope, b"sec-websocket-key") or b""
-    try:
-        size = len(base64.b64decode(key, validate=True))
-    except binascii.Error:
-        size = 0
-    if size != _KEY_BYTES:
-        raise _bad("Sec-WebSocket-Key must be 16 bytes in base64.")
-    return base64.b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
-
-
-def _bad(message: str) -> BadRequest:
-    return BadRequest(message, code="bad_handshake")
+    return response.headers["Sec-WebSocket-Accept"].encode()

@@ -36,7 +36,6 @@ from server.gateway.dialects.responses.names import names_of_summary
 from server.gateway.dialects.responses.order import Order, read_compaction
 from server.gateway.dialects.responses.retelling import retold
 from server.gateway.dialects.responses.runs import Runs
-from server.gateway.dialects.responses.sockets.conversation import Conversation
 from server.gateway.dialects.responses.sockets.memory import Memory, Recollection
 from server.gateway.dialects.responses.story import PING
 from server.gateway.dialects.values import Json
@@ -51,8 +50,8 @@ from server.web.asgi import (
     read_body,
     send_json,
     send_whole,
+    wants_socket,
 )
-from server.web.websocket.handshake import open_socket, wants_socket
 from server.wire.openai_refusals import bad
 
 RESPONSES: Final = "/v1/responses"
@@ -134,6 +133,10 @@ class Responses:
             await self._creating.make(order, scope, receive, send)
 
     async def _converse(self, scope: Scope, send: Send) -> None:
+        # They bring a library, for which a gateway without sockets has no use.
+        from server.gateway.dialects.responses.sockets.conversation import Conversation
+        from server.web.websocket.handshake import open_socket
+
         socket = open_socket(scope, send, MAX_CHAT_BYTES)
         await Conversation(
             self._relay, self._creating, Recollection(self._memory), socket, scope

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import Final
 
+from websockets.frames import CloseCode
+
 from server.core.errors import BadRequest, Internal, RequestError, Unavailable
 from server.core.ids import new_id
 from server.core.limits import SOCKET_S
@@ -27,8 +29,7 @@ from server.gateway.nobody import no_such_model
 from server.gateway.relay import Relay
 from server.gateway.unrecorded import note_refusal
 from server.web.asgi import ClientLeft, Scope
-from server.web.websocket.frames import GOING_AWAY, NORMAL, POLICY, Message
-from server.web.websocket.socket import Socket
+from server.web.websocket.socket import Message, Socket
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +83,12 @@ class Conversation:
         try:
             self._check(self._scope)
         except Unavailable as error:
-            self._socket.close(GOING_AWAY, error.message)
+            self._socket.close(CloseCode.GOING_AWAY, error.message)
         except RequestError as error:
             self._socket.send([problem(error, "", self._scope["state"]["request_id"])])
-            self._socket.close(POLICY if error.status == 401 else NORMAL, error.message)
+            is_key = error.status == 401
+            code = CloseCode.POLICY_VIOLATION if is_key else CloseCode.NORMAL_CLOSURE
+            self._socket.close(code, error.message)
 
     def cut(self) -> None:
         """What runs is cut by itself; then there is nothing to wait for."""

@@ -8,17 +8,10 @@ from typing import Any, Final
 
 import orjson
 
-from server.core.errors import (
-    BadRequest,
-    RequestError,
-    TooLarge,
-    Unavailable,
-    UnsupportedMedia,
-)
-from server.core.limits import MAX_CHAT_BYTES, RETRY_AFTER_S
+from server.core.errors import BadRequest, RequestError, UnsupportedMedia
 from server.core.strict_json import parse_object
 from server.gateway.dialects.values import Json
-from server.web.websocket.frames import BINARY, SWAMPED, TOO_LONG, Message
+from server.web.websocket.socket import Message
 from server.wire.openai_refusals import bad
 
 CREATE: Final = "response.create"
@@ -43,14 +36,8 @@ class Create:
 
 def read_event(message: Message) -> Json:
     """Raises `RequestError`s for what is no event."""
-    if message.kind == BINARY:
+    if not message.is_text:
         raise UnsupportedMedia("Send events as text; binary messages mean nothing here.")
-    if message.kind == TOO_LONG:
-        raise TooLarge(f"An event may have at most {MAX_CHAT_BYTES} bytes.")
-    if message.kind == SWAMPED:
-        raise Unavailable(
-            "Too much is being sent here at once; try again.", retry_after_s=RETRY_AFTER_S
-        )
     return parse_object(message.payload)
 
 

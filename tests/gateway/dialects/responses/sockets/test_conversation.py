@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from server.core.limits import MAX_CHAT_BYTES
+from server.gateway.dialects.responses import responses
 from server.gateway.dialects.responses.responses import RESPONSES
 from tests.fakes.upstream import STREAM_HEAD, Received, Writer, chunk, says, upstream, whole
 from tests.fakes.waiting import until
@@ -167,14 +168,22 @@ async def test_wishes_that_cannot_be_followed_are_told_in_their_lane() -> None:
         await made(client)
 
 
-async def test_a_huge_message_is_told_and_nothing_else_happens() -> None:
+async def test_a_huge_message_ends_its_connection_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(responses, "MAX_CHAT_BYTES", 10_000)
     async with (
         upstream(speaks("Hello")) as worker,
         responding(view(worker.url)) as served,
         talking(served) as client,
+        talking(served) as other,
     ):
-        assert await refused(client, input="x" * MAX_CHAT_BYTES) == (413, "request_too_large", None)
-        await made(client)
+        with pytest.raises(ConnectionClosed) as closed:
+            await create(client, input="x" * 10_000)
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        await made(other, input="x" * 9_000)
 
 
 async def test_a_second_one_waits_for_the_first_and_other_lanes_do_not() -> None:
