@@ -262,8 +262,8 @@ class Batcher(Generic[A, S, T]):
         self._joined.pop(seat.answer, None)
         if seat in self._resting:
             self._resting.remove(seat)
+        self._post.put(seat, End(error))  # first: it is told even if the thread fails at the next
         self._group.end(seat.answer)
-        self._post.put(seat, End(error))
         self._count_together()
 
     def _leave_turns(self, seat: Seat[A, T]) -> None:

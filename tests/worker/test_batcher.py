@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 
@@ -214,6 +214,15 @@ async def test_when_its_thread_fails_nobody_waits_for_it(group: Everybody) -> No
     with pytest.raises(Unavailable):
         await all_of(batcher, Said("d"))
     await until(lambda: told == ["the model has failed: KeyError: 'a'"])
+
+
+async def test_who_was_just_ending_when_its_thread_fails_is_told_too() -> None:
+    for ending in (Said("a", 2), Said("b", 9, fails_at=1), Said("c", 9, fails_at=2)):
+        group = Everybody()
+        group.end = not_any_more  # type: ignore[method-assign]
+        batcher: Tested = Batcher("tested", group, failed=lambda why: None)
+        with suppress(ValueError):  # its own, or none: it had all that it was to have
+            assert await asyncio.wait_for(all_of(batcher, ending), 5) == ["a1", "a2"]
 
 
 async def test_who_cannot_rest_for_want_of_memory_ends_alone(
