@@ -29,7 +29,7 @@ PART: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """Of a model in several files; llama.cpp finds the others beside the first."""
 _BESIDE: Final = "mmproj"
 """Begins the name of what makes pictures into tokens, which stands beside many models."""
-_LAYER: Final = re.compile(r"blk\.(\d+)\.")
+_LAYER: Final = re.compile(r"blk\.(\d{1,9})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,7 @@ class Gguf:
 
     def number(self, name: str) -> int:
         """0 where it is not told."""
-        value = self.said(name)
-        return value if type(value) is int and value > 0 else 0
+        return _whole(self.said(name))
 
     @property
     def layers(self) -> int:
@@ -61,9 +60,11 @@ class Gguf:
         size = self.number("embedding_length") // heads
         keys = self.number("attention.key_length") or size
         values = self.number("attention.value_length") or size
-        # Models that mix kinds of layers say it of each.
-        kept = sum(told) if isinstance(told, list) else self.layers * (told or heads)
-        return int(kept) * (keys + values) * width
+        if isinstance(told, list):  # models that mix kinds of layers say it of each
+            kept = sum(map(_whole, told))
+        else:
+            kept = self.layers * (_whole(told) or heads)
+        return kept * (keys + values) * width
 
     def bytes_of_last(self, layers: int) -> int:
         """Of so many of the last layers, counting what comes behind them as one."""
@@ -71,6 +72,11 @@ class Gguf:
         return sum(
             size for name, size in self.tensors.items() if _place(name, self.layers) >= first
         )
+
+
+def _whole(fact: Any) -> int:
+    """0 for what is no number of anything."""
+    return fact if type(fact) is int and fact > 0 else 0
 
 
 def _place(tensor: str, layers: int) -> int:

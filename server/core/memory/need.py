@@ -11,7 +11,7 @@ from typing import Any, Final
 from server.core.memory.gguf import Gguf, gguf_at, read_gguf
 from server.core.memory.quantised import UNPACKED, bytes_of_few_bits, method_in, unpacked_bytes
 from server.core.memory.sizes import bytes_of, in_words
-from server.core.memory.weights import Weights, read_head, read_weights
+from server.core.memory.weights import NO_HEAD, Weights, read_head, read_weights
 from server.core.settings.model import UNCHECKED, WITHOUT_WEIGHTS, ModelSettings
 
 CACHE_TOKENS: Final = 2048
@@ -162,7 +162,7 @@ def _adapters(settings: ModelSettings, width: int) -> int:
     for place in settings.adapters.values():
         try:
             head = dict(read_head(Path(place).expanduser() / ADAPTER))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except NO_HEAD:
             continue
         total += sum(tensor.count * width for tensor in head.values())
     return total
@@ -191,7 +191,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     """Its `config.json`; empty where it cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 

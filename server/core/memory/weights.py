@@ -19,6 +19,11 @@ INDEX: Final = "model.safetensors.index.json"
 WHOLE: Final = "model.safetensors"
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 """Types that are turned into the one a model is loaded in; those of quantised models stay."""
+NO_HEAD: Final = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),  # a number without end, and lists in lists
+)
+"""What comes of reading a head that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def read_weights(folder: Path) -> Weights | None:
     """None where there are none that can be read: who loads them says why."""
     try:
         heads = {name: tensor for file in _files(folder) for name, tensor in read_head(file)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except NO_HEAD:
         return None
     return Weights(heads) if heads else None
 
@@ -78,8 +83,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def read_head(file: Path) -> Iterator[tuple[str, Tensor]]:
-    """The name of each tensor, and what is said of it. Raises `OSError`, and what comes of a head
-    that makes no sense: `ValueError`, `KeyError`, `TypeError`, `AttributeError`."""
+    """The name of each tensor, and what is said of it. Raises what `NO_HEAD` names."""
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
         if length > MAX_HEAD_BYTES:

@@ -85,6 +85,14 @@ def test_layers_that_keep_different_heads_are_counted_each(tmp_path: Path) -> No
     assert read(write(tmp_path / "a.gguf", facts)).bytes_per_token(4) == 2 * (16 + 8) * 4
 
 
+@pytest.mark.parametrize("told", ["many", ["many"], float("nan"), float("inf")])
+def test_facts_without_sense_stop_nobody(told: Any, tmp_path: Path) -> None:
+    facts = FACTS | {"llama.attention.head_count_kv": told}
+    gguf = read(write(tmp_path / "a.gguf", facts, TENSORS | {f"blk.{'9' * 5000}.a": 32}))
+    assert gguf.bytes_per_token(2) >= 0
+    assert gguf.bytes_of_last(2) > 0
+
+
 def test_all_parts_of_a_model_count(tmp_path: Path) -> None:
     first = write(tmp_path / "a-00001-of-00002.gguf", tensors={"blk.0.a": 320})
     write(tmp_path / "a-00002-of-00002.gguf", {"split.no": 1}, {"blk.1.a": 640})

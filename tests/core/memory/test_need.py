@@ -151,7 +151,9 @@ def test_of_what_is_not_here_nobody_knows(tmp_path: Path) -> None:
     assert need_of(settings(engine="echo", path=""), tmp_path, "cpu") is None
 
 
-@pytest.mark.parametrize("config", ["", "[]", '{"num_hidden_layers": "many"}', '{"head_dim": -1}'])
+@pytest.mark.parametrize(
+    "config", ["", "[]", "[" * 100_000, '{"num_hidden_layers": "many"}', '{"head_dim": -1}']
+)
 def test_a_config_without_sense_costs_only_the_room_for_texts(folder: Path, config: str) -> None:
     (folder / "config.json").write_text(config)
     assert need_of(settings(), folder, "cpu") == Need(4000, KEPT_BYTES, PROCESS_BYTES)

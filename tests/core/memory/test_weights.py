@@ -20,6 +20,10 @@ def write(file: Path, **tensors: tuple[str, list[int], int]) -> None:
     file.write_bytes(len(raw).to_bytes(8, "little") + raw)
 
 
+def head(json: bytes) -> bytes:
+    return len(json).to_bytes(8, "little") + json
+
+
 def test_floats_are_counted_apart_from_what_keeps_its_type(tmp_path: Path) -> None:
     write(tmp_path / "model.safetensors", a=("BF16", [3, 4], 24), b=("I8", [5], 5))
     weights = read_weights(tmp_path)
@@ -42,7 +46,20 @@ def test_only_the_files_of_the_index_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\xff" * 8, (5).to_bytes(8, "little") + b"[1,2]", (2).to_bytes(8, "little") + b"{}"],
+    [
+        b"",
+        b"\xff" * 8,
+        *map(
+            head,
+            (
+                b"[1,2]",
+                b"{}",
+                b"[" * 100_000,
+                b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
+                b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, Infinity]}}',
+            ),
+        ),
+    ],
 )
 def test_what_is_no_head_is_nothing(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(raw)
