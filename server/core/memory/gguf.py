@@ -112,7 +112,7 @@ def read_gguf(file: Path) -> Gguf | None:
     facts: dict[str, Any] = {}
     tensors: dict[str, int] = {}
     try:
-        for part in reversed(_parts(file)):  # the first one has the facts that count
+        for part in reversed(parts_of(file)):  # the first one has the facts that count
             told, sizes = _read(part)
             facts |= told
             tensors |= sizes
@@ -121,7 +121,8 @@ def read_gguf(file: Path) -> Gguf | None:
     return Gguf(facts, tensors) if tensors else None
 
 
-def _parts(file: Path) -> list[Path]:
+def parts_of(file: Path) -> list[Path]:
+    """All files of its model, whether they are there or not."""
     match = PART.search(file.name)
     if match is None:
         return [file]

@@ -66,14 +66,15 @@ class Weights:
 def read_weights(folder: Path) -> Weights | None:
     """None where there are none that can be read: who loads them says why."""
     try:
-        heads = {name: tensor for file in _files(folder) for name, tensor in read_head(file)}
+        heads = {name: tensor for file in weight_files(folder) for name, tensor in read_head(file)}
     except NO_HEAD:
         return None
     return Weights(heads) if heads else None
 
 
-def _files(folder: Path) -> list[Path]:
-    """Those that a loader would take: some folders hold the same weights twice."""
+def weight_files(folder: Path) -> list[Path]:
+    """Those that a loader would take: some folders hold the same weights twice. Raises what
+    `NO_HEAD` names for an index that makes no sense."""
     index = folder / INDEX
     if index.is_file():
         named: dict[str, str] = json.loads(index.read_bytes())["weight_map"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from server.core.errors import StartError
-from server.core.memory.gguf import PART, ggufs_in
+from server.core.memory.gguf import PART, ggufs_in, parts_of
 from server.core.settings import ModelSettings
 from server.worker.engine import Say
 from server.worker.weights.fetching import fetch, here
@@ -53,7 +53,7 @@ def _in_folder(model: str, folder: Path, wanted: str) -> Path:
 def _from_hub(settings: ModelSettings, wanted: str, say: Say) -> Path:
     files = [PART.sub(r"-*-of-\2.gguf", wanted)]
     folder = here(settings.path, files)
-    if folder is not None and (folder / wanted).is_file():
+    if folder is not None and all(part.is_file() for part in parts_of(folder / wanted)):
         return folder / wanted
     try:
         found = fetch(settings.path, files, f"{wanted} of {settings.path}", say) / wanted

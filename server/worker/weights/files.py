@@ -8,6 +8,7 @@ from pathlib import Path
 
 from server.core.errors import StartError
 from server.core.memory.folders import BUNDLED, BUNDLED_FOLDER, BUNDLED_PACKAGES
+from server.core.memory.weights import NO_HEAD, weight_files
 from server.core.settings import ModelSettings
 from server.worker.engine import Say
 from server.worker.weights.fetching import fetch, here
@@ -86,7 +87,7 @@ def _bundled(model: str, name: str) -> Path:
 def _from_hub(settings: ModelSettings, say: Say) -> Path:
     wanted = [*_WANTED, "*.py"] if settings.trust_remote_code else _WANTED
     folder = here(settings.path, wanted)
-    if folder is not None and any(folder.glob("*.safetensors")):
+    if folder is not None and _is_whole(folder):
         return folder
     try:
         return fetch(settings.path, wanted, settings.path, say)
@@ -95,3 +96,13 @@ def _from_hub(settings: ModelSettings, say: Say) -> Path:
             f"model {settings.name!r}: {settings.path!r} is no folder here, is not in the "
             f"Hugging Face cache, and cannot be downloaded ({reason(error)})"
         ) from error
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all of its weights are there. The library cannot tell what others than its
+    `snapshot_download` began to fetch."""
+    try:
+        files = weight_files(folder)
+    except NO_HEAD:
+        return False
+    return bool(files) and all(file.is_file() for file in files)

@@ -14,7 +14,7 @@ from server.worker.weights import fetching
 from server.worker.weights.fetching import RATE_S, TELL_S, Telling
 from server.worker.weights.files import find_model
 from tests.fakes.engines import Said
-from tests.fakes.hub import Hub, ask_this, serving_hub
+from tests.fakes.hub import SHA, Hub, ask_this, serving_hub
 
 NAME = "some/model"
 WEIGHTS = bytes(range(256)) * 8192
@@ -71,6 +71,42 @@ def test_what_was_cut_goes_on_where_it_was(hub: Hub) -> None:
     assert len(ranges) == 1
     assert int(ranges[0].removeprefix("bytes=").rstrip("-")) > 0
     assert said.reports[-1].done == 1.0
+
+
+INDEX = b'{"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}'
+
+
+@pytest.mark.parametrize(
+    ("files", "begun", "engine"),
+    [
+        (
+            {"model.safetensors.index.json": INDEX, "a.safetensors": b"a", "b.safetensors": b"b"},
+            ["model.safetensors.index.json", "a.safetensors"],
+            "transformers",
+        ),
+        (
+            {"m-00001-of-00002.gguf": b"1", "m-00002-of-00002.gguf": b"2"},
+            ["m-00001-of-00002.gguf"],
+            "llama_cpp",
+        ),
+    ],
+)
+def test_what_others_have_begun_to_fetch_is_not_taken_for_whole(
+    files: dict[str, bytes], begun: list[str], engine: str, hub: Hub, tmp_path: Path
+) -> None:
+    hub.files = files
+    cached = tmp_path / "cache" / "models--some--model"
+    snapshot = cached / "snapshots" / SHA
+    snapshot.mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(SHA)
+    for name in begun:
+        (snapshot / name).write_bytes(files[name])
+    if engine == "llama_cpp":
+        find_gguf(model(engine, options={"file": begun[0]}), Said())
+    else:
+        find_model(model(engine), Said())
+    assert {file.name: file.read_bytes() for file in snapshot.iterdir()} == files
 
 
 def test_a_gguf_file_is_fetched_in_the_same_way(hub: Hub) -> None:
