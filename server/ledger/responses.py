@@ -51,6 +51,8 @@ _SWEEP: Final = (
 _COLUMNS: Final = (
     "id, owner, previous, created, holder, beaten, input, document, kind, model, metadata"
 )
+_LISTED: Final = _COLUMNS.replace(" input,", " x'',")
+"""All but what was asked, which may be long, and is in no list."""
 _PUT: Final = f"INSERT INTO responses ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -150,10 +152,10 @@ class Answers:
         return Kept(*row) if row else None
 
     def chats(self, owner: str, wanted: Wanted, now: float) -> list[Kept] | None:
-        """None: the chat behind which they begin is not there."""
+        """Without their input. None: the chat behind which they begin is not there."""
         with self.reading() as db:
             rows = chats_of(db, owner, now - KEEP_S, wanted)
-            query = f"SELECT {_COLUMNS} FROM responses WHERE rowid = ?"
+            query = f"SELECT {_LISTED} FROM responses WHERE rowid = ?"
             found = [db.execute(query, (row,)).fetchone() for row in rows or ()]
         return None if rows is None else [Kept(*row) for row in found if row]
 

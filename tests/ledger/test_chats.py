@@ -43,6 +43,13 @@ def test_chats_are_listed_in_the_order_in_which_they_came(answers: Answers) -> N
         assert ids(answers, before) == "210"[3 - at :]
 
 
+def test_a_list_holds_no_input_which_may_be_long(answers: Answers) -> None:
+    found = answers.chats("key-a", Wanted(), NOW)
+    assert found is not None
+    assert {kept.input for kept in found} == {b""}
+    assert [kept.metadata for kept in found[:2]] == ['{"even": "True"}', '{"even": "False"}']
+
+
 def test_a_list_begins_behind_no_chat_of_another(answers: Answers) -> None:
     for after in ("chatcmpl-b", "chatcmpl-x", "resp_1"):
         assert ids(answers, Wanted(after=after)) is None
