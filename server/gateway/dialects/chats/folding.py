@@ -77,7 +77,8 @@ def _add(known: list[Any], item: Any, depth: int) -> None:
     if type(place) is not int:
         known.append(item)
         return
-    grown = next((one for one in known if isinstance(one, dict) and one["index"] == place), None)
+    numbered = (one for one in known if isinstance(one, dict) and one.get("index") == place)
+    grown = next(numbered, None)
     if grown is None:
         grown = {"index": place}
         known.append(grown)

@@ -46,6 +46,15 @@ def test_texts_grow_and_labels_are_said_once() -> None:
     }
 
 
+def test_calls_without_a_number_stand_beside_those_that_have_one() -> None:
+    said = folded(
+        chunk(tool_calls=[{"id": "c0", "function": {"name": "f", "arguments": "{}"}}]),
+        chunk(tool_calls=[{"index": 1, "id": "c1", "function": {"name": "g", "arguments": "{}"}}]),
+    )
+    [choice] = said["choices"]
+    assert [call["id"] for call in choice["message"]["tool_calls"]] == ["c0", "c1"]
+
+
 def test_calls_grow_by_their_numbers() -> None:
     def call(at: int, arguments: str, **more: Any) -> dict[str, Any]:
         function = {"arguments": arguments} | more
