@@ -32,6 +32,8 @@ class Swapper:
         self._house = house
         self._router = router
         self._note = note
+        self._turns: dict[str, asyncio.Lock] = {}
+        """By model: who waits swaps those that serve it then, not those that have gone."""
 
     async def swap(self, keeper: Keeper, path: str) -> bool:
         """All replicas of its model, one after another. `path`: where the weights are from now on;
@@ -39,10 +41,11 @@ class Swapper:
         model = keeper.plan.model
         if model is None:  # of a provider there is nothing to load
             return await self._in_place(keeper, path)
-        for one in self._replicas(model.name):
-            async with one.wishes:
-                if not await self._swap_one(one, path):
-                    return False
+        async with self._turns.setdefault(model.name, asyncio.Lock()):
+            for one in self._replicas(model.name):
+                async with one.wishes:
+                    if not await self._swap_one(one, path):
+                        return False
         return True
 
     def _replicas(self, model: str) -> Sequence[Keeper]:
