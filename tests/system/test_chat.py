@@ -152,6 +152,7 @@ def test_a_full_queue_says_the_place_and_refuses_the_next(web: Server) -> None:
             "message_id": "",
             "position": 1,
             "reason": "queue",
+            "done": None,
         }
         refused = Listener(web.url, "narrow-2", model="narrow").whole()
         assert (refused.code, refused.text) == ("overloaded", "")

@@ -70,7 +70,9 @@ def aimed(found: dict[str, Any]) -> dict[str, Any]:
     for path, methods in paths.items():
         if any(f"{{{name}}}" in path for name in KEPT):
             for operation in methods.values():
-                operation["parameters"][0]["schema"] = {"enum": [MINE, "none"]}
+                for parameter in operation["parameters"]:
+                    if parameter["in"] == "path":
+                        parameter["schema"] = {"enum": [MINE, "none"]}
     for operation in paths["/admin/routes/{name}"].values():
         operation["parameters"][0]["schema"] = {"enum": ROUTES}
     return found
@@ -100,6 +102,10 @@ class Product(Target):
         )
         return str(answer.json()["id"])
 
+    def item_of(self, conversation: str) -> str:
+        """The id of its only item."""
+        return str(self.get(f"/v1/conversations/{conversation}/items")["data"][0]["id"])
+
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
@@ -121,9 +127,12 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @bounded(100)
 def test_no_request_makes_it_fail(case: Case[Any], product: Product) -> None:
     before = product.listed() if case.method in CHANGING and "/admin/" in case.path else None
+    place = case.path_parameters
     for name in KEPT:
-        if case.path_parameters.get(name) == MINE:
-            case.path_parameters[name] = product.kept(name)
+        if place.get(name) == MINE:
+            place[name] = product.kept(name)
+            if place.get("item_id") == MINE:
+                place["item_id"] = product.item_of(place[name])
     answer = product.ask(case)
     if answer.status_code < 400:
         case.validate_response(answer, checks=[response_schema_conformance])

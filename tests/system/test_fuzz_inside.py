@@ -97,6 +97,8 @@ def _with_openai(found: dict[str, Any]) -> None:
     """The worker understands what the gateway passes on."""
     whole = deepcopy(gateway_document())
     found["paths"] |= {path: whole["paths"][path] for path in OPENAI}
+    chats = "/v1/chat/completions"
+    found["paths"][chats] = {"post": whole["paths"][chats]["post"]}  # gateways keep them
     found["components"]["schemas"] |= whole["components"]["schemas"]
 
 

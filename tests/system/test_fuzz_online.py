@@ -36,7 +36,7 @@ abilities: [chat, completions, embeddings, rerank]
 def _document() -> dict[str, Any]:
     """What the gateway passes on, of the one model that is there."""
     found = deepcopy(gateway_document())
-    found["paths"] = {path: found["paths"][path] for path in PATHS}
+    found["paths"] = {path: {"post": found["paths"][path]["post"]} for path in PATHS}
     for schema in found["components"]["schemas"].values():
         if "model" in schema.get("properties", {}):
             schema["properties"]["model"] = {"enum": [MODEL]}

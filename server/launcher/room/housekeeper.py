@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
-import psutil
-
 from server.clients.fleet import SILENCE_S, ControllerClient
 from server.core.clock import Clock
 from server.core.errors import TransportError
@@ -57,6 +55,7 @@ class Housekeeper:
         self._uses = Uses()
         self._held: dict[Keeper, Claim] = {}
         """What was granted to those that run, or are about to."""
+        self._reckoning = asyncio.Lock()
         self._deciding = asyncio.Lock()
         self._troubles: dict[str, Trouble] = {}
         """By model, why it could not be loaded."""
@@ -208,9 +207,10 @@ class Housekeeper:
         if model is None:
             return GO
         try:
-            claim = await asyncio.to_thread(self._reckoner.claim, model)
+            async with self._reckoning:  # who comes first is the first to be decided about
+                claim = await asyncio.to_thread(self._reckoner.claim, model)
             return GO if claim is None else await self._granted(keeper, model, claim)
-        except (OSError, ValueError, psutil.Error):  # its own worker looks once more
+        except Exception:  # files of strangers fail in strange ways; its own worker looks once more
             log.exception("cannot reckon with memory", extra={"child": keeper.plan.name})
             return GO
 

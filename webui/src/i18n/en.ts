@@ -224,6 +224,7 @@ export default {
     bad_secret: 'The key is missing or wrong.',
     bad_host: 'The server does not serve this host name.',
     bad_origin: 'The server does not serve pages of this origin.',
+    invalid_type: 'A value in the request is of another type than the server expects.',
     invalid_value: 'The server did not accept a value in the request.',
     missing_required_parameter: 'Something is missing from the request.',
     duplicate_item: 'The conversation has one of the things that were sent already.',

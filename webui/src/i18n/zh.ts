@@ -220,6 +220,7 @@ const zh: typeof en = {
     bad_secret: '密钥缺失或不正确。',
     bad_host: '服务器不接受这个主机名。',
     bad_origin: '服务器不接受来自这个网页的请求。',
+    invalid_type: '请求中有一个值的类型不对。',
     invalid_value: '请求中有一个值不被接受。',
     missing_required_parameter: '请求缺少必要的内容。',
     duplicate_item: '发送的内容中有一项已在该对话中。',
