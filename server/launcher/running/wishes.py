@@ -90,6 +90,6 @@ class Wishes:
         self._note(f"An operator wants {name}: swap {request.path}".rstrip() + ".")
         if not await self._swap(keeper, request.path):
             return
-        if not self._swapped.remember(plan):
+        if request.path and not self._swapped.remember(plan):
             self._note("That could not be written down: the next start of Shortline forgets it.")
         self._note(f"{name} is swapped.")

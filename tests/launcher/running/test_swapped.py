@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
 from server.core.settings import FleetSettings, ModelSettings
+from server.launcher.running.keeper import Keeper
 from server.launcher.running.swapped import Swapped
+from server.launcher.running.wishes import Wishes
 from server.launcher.setup.choice import Choice
 from server.launcher.setup.plan import ChildPlan, Maker
 from server.launcher.wanted import Wanted
+from server.wire.process import Request
 
 
 @pytest.fixture
@@ -87,3 +92,20 @@ def test_a_file_that_makes_no_sense_is_told_and_stops_nothing(file: Path, text: 
 def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
     swapped = Swapped(tmp_path / "no/such/swapped.json")
     assert not swapped.remember(plan_of("/old").loading_from("/new"))
+
+
+async def test_the_same_weights_once_more_are_no_news_though_others_came_meanwhile(
+    file: Path,
+) -> None:
+    swapped, old = Swapped(file), plan_of("/old")
+
+    async def slow(_keeper: Keeper, _path: str) -> bool:
+        swapped.remember(old.loading_from("/new"))  # who asked before was done first
+        return True
+
+    said: list[str] = []
+    wishes = Wishes(cast(Any, None), cast(Any, None), said.append, 1.0, slow, swapped)
+    again = Request(ask="swap", child=old.name, path="")
+    await wishes.fulfil(again, cast(Any, SimpleNamespace(plan=old)))
+    assert said[-1] == f"{old.name} is swapped."
+    assert path_of(Swapped(file).applied(old)) == "/new"
